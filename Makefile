@@ -1,0 +1,44 @@
+# Every command that people use, and the same ones that CI uses.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+ARGS ?=
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup grade test test-all lint bench validate reproduce clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(VENV)/.ready  ## create the virtual environment with the pinned versions
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,dask]'
+	@touch $@
+
+grade: setup  ## grade everything in submissions/ on real MNIST and print the table
+	$(BIN)/backcheck grade submissions $(ARGS)
+
+test: setup  ## run the tests that take minutes at most
+	$(BIN)/pytest tests -n 2 -m "not slow" $(ARGS)
+
+test-all: setup  ## run every test, the slow ones included
+	$(BIN)/pytest tests -n 2 $(ARGS)
+
+lint: setup  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup  ## measure speed beside what people would use instead
+	$(BIN)/python -m benchmarks $(ARGS)
+
+validate: setup  ## measure the error rates of the harness on known-right and known-wrong submissions
+	$(BIN)/python -m tests.validate $(ARGS)
+
+reproduce: setup  ## answer for the report: every accuracy, figure and claim
+	$(BIN)/backcheck reproduce $(ARGS)
+
+clean:  ## remove the virtual environment and caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
