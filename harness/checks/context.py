@@ -1,0 +1,187 @@
+"""What a check is given: the session, the networks that the submission can build, and draws that the seed fixes."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from harness import oracle
+from harness.checks import tolerances
+from harness.oracle import Float, Int
+from harness.session import Model, Session, SubmissionFault
+
+T = TypeVar("T")
+
+MAIN = (784, 500, 250, 100, 10)
+SMALL = (23, 17, 13, 11, 7)
+DEPTHS = ((9, 5), (9, 12, 5), (9, 12, 7, 5), (9, 12, 7, 8, 5), (9, 12, 7, 8, 6, 5))
+
+
+class Failed(Exception):
+    """A check measured something wrong: one line for the author, numbers as evidence, the known mistake that fits."""
+
+    def __init__(
+        self, message: str, *, diagnosis: str | None = None, detail: str = "", evidence: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.diagnosis = diagnosis
+        self.detail = detail
+        self.evidence = dict(evidence or {})
+
+
+class NotApplicable(Exception):
+    """A check has nothing to measure on this submission (an optional verb that its part does not need)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """A network with weights and a batch, all float64, that both sides compute on."""
+
+    layer_sizes: tuple[int, ...]
+    activation: str
+    weights: list[Float]
+    X: Float  # (n, features), dense uniform(0, 1): with digits half of W1's gradient would be exactly 0
+    y: Int  # (n,)
+
+
+@dataclass
+class Context:
+    """One submission under check; ``seed`` fixes every draw, each check has a stream of its own."""
+
+    session: Session
+    seed: int
+    part: str
+    activations: tuple[str, ...] = oracle.ACTIVATIONS
+    memo: dict[object, Any] = field(default_factory=dict)
+
+    def rng(self, *key: object) -> np.random.Generator:
+        """Return the generator of the stream named ``key``."""
+        return np.random.default_rng([self.seed, zlib.crc32(repr(key).encode())])
+
+    def once(self, key: object, make: Callable[[], T]) -> T:
+        """Return ``make()``, computed once; a fault is remembered too."""
+        if key not in self.memo:
+            try:
+                self.memo[key] = (True, make())
+            except (Failed, SubmissionFault) as error:
+                self.memo[key] = (False, error)
+        good, value = self.memo[key]
+        if good:
+            result: T = value
+            return result
+        raise value
+
+    def can_build(self, layer_sizes: Sequence[int], activation: str = "tanh") -> bool:
+        """Whether the submission builds and evaluates a network of these sizes within the limits."""
+
+        def attempt() -> bool:
+            try:
+                model = self.session.build(layer_sizes, activation, 0)
+                probabilities = model.predict_proba(np.full((8, layer_sizes[0]), 0.5))
+            except SubmissionFault:
+                return False
+            return probabilities.shape == (8, layer_sizes[-1])
+
+        return self.once(("can_build", tuple(layer_sizes), activation), attempt)
+
+    def networks(self, activation: str) -> list[tuple[int, ...]]:
+        """Return the networks to check on: the report's, and a small one of unequal widths, where they can be built."""
+        found = [sizes for sizes in (MAIN, SMALL) if self.can_build(sizes, activation)]
+        if not found:
+            # Ask again for the report's network, so that its own fault is what the check reports.
+            self.session.build(MAIN, activation, 0).predict_proba(np.full((8, MAIN[0]), 0.5))
+            raise Failed("neither the 784-500-250-100-10 network nor a small one can be built and evaluated")
+        return found
+
+    def work_network(self, activation: str) -> tuple[int, ...]:
+        """Return the cheaper of the networks that the submission can build."""
+        return self.networks(activation)[-1]
+
+    def problem(self, layer_sizes: tuple[int, ...], activation: str, batch: int, *key: object) -> Problem:
+        """Return a problem of ``batch`` examples; the same arguments give the same problem."""
+
+        def make() -> Problem:
+            rng = self.rng("problem", layer_sizes, batch, key)
+            weights = oracle.glorot(layer_sizes, rng, bias_sd=0.1)
+            X = rng.uniform(0.0, 1.0, (batch, layer_sizes[0]))
+            y = rng.integers(0, layer_sizes[-1], batch)
+            return Problem(layer_sizes=layer_sizes, activation=activation, weights=weights, X=X, y=y)
+
+        return self.once(("problem", layer_sizes, activation, batch, key), make)
+
+    def model(self, problem: Problem, *, seed: int = 0) -> Model:
+        """Build the problem's network in the submission and give it the problem's weights."""
+        model = self.session.build(problem.layer_sizes, problem.activation, seed)
+        model.set_weights(problem.weights)
+        return model
+
+    def posed(self, problem: Problem, *, seed: int = 0) -> tuple[Model, Problem]:
+        """Build the problem's network; where weights cannot be set, the problem takes over the submission's own."""
+        model = self.session.build(problem.layer_sizes, problem.activation, seed)
+        if "set_weights" in model.verbs:
+            model.set_weights(problem.weights)
+            return model, problem
+        own = as_float64(model.get_weights(), problem.weights, "get_weights()")
+        return model, replace(problem, weights=own)
+
+    @property
+    def float32(self) -> bool:
+        """Whether the submission answers float64 weights and inputs with float32 numbers."""
+
+        def look() -> bool:
+            problem = self.problem(self.work_network(self.activations[0]), self.activations[0], 4, "precision")
+            model = self.model(problem)
+            dtypes = [model.predict_proba(problem.X).dtype, *(w.dtype for w in model.get_weights())]
+            try:
+                dtypes += [g.dtype for g in model.loss_and_gradients(problem.X, problem.y)[1]]
+            except SubmissionFault:
+                pass
+            return any(dtype == np.float32 for dtype in dtypes)
+
+        return self.once("float32", look)
+
+    @property
+    def tolerance(self) -> float:
+        """The relative tolerance for what the submission computes once."""
+        return tolerances.FLOAT32 if self.float32 else tolerances.FLOAT64
+
+
+def as_float64(arrays: Sequence[Any], expected: Sequence[Float], what: str) -> list[Float]:
+    """Return arrays as float64 after checking number, shapes and finiteness against ``expected``."""
+    names = tensor_names(len(expected))
+    if len(arrays) != len(expected):
+        raise Failed(f"{what}: expected {len(expected)} arrays ({', '.join(names)}), found {len(arrays)}")
+    for name, array, right in zip(names, arrays, expected):
+        if array.shape != right.shape:
+            raise Failed(f"{what}: {name} should have shape {right.shape}, found {array.shape}{_shape_hint(array, right)}")
+        if array.dtype.kind not in "fiu":
+            raise Failed(f"{what}: {name} should hold real numbers, found dtype {array.dtype}")
+        if not np.isfinite(array).all():
+            bad = int(array.size - np.isfinite(array).sum())
+            raise Failed(f"{what}: {name} holds {bad} values of {array.size} that are NaN or infinite")
+    return [np.asarray(array, dtype=np.float64) for array in arrays]
+
+
+def tensor_names(count: int) -> list[str]:
+    """Return ``W1, b1, W2, b2, ...``."""
+    return [f"{'Wb'[i % 2]}{i // 2 + 1}" for i in range(count)]
+
+
+def relative_error(found: Float, expected: Float) -> float:
+    """Return ``||found - expected|| / ||expected||`` (the plain norm where ``expected`` is zero)."""
+    scale = float(np.linalg.norm(expected))
+    error = float(np.linalg.norm(np.asarray(found, dtype=np.float64) - expected))
+    return error / scale if scale > 0 else error
+
+
+def _shape_hint(array: Any, right: Float) -> str:
+    if array.ndim == 2 and right.ndim == 2 and array.shape == right.shape[::-1]:
+        return ": it is transposed, (fan_in, fan_out) is expected"
+    if right.ndim == 1 and array.size == right.size:
+        return ": biases are one-dimensional, (fan_out,)"
+    return ""

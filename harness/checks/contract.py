@@ -1,0 +1,100 @@
+"""Contract: the verbs are there, take what they should and return what they should."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from harness import oracle
+from harness.checks.context import DEPTHS, MAIN, SMALL, Context, Failed, as_float64
+from harness.records import Status
+from harness.session import SubmissionFault
+
+Evidence = dict[str, Any]
+
+
+def builds(ctx: Context, activation: str) -> Evidence:
+    """``build`` makes the report's network, and ``predict_proba`` answers (n, classes) real numbers."""
+    sizes = MAIN if ctx.can_build(MAIN, activation) else ctx.work_network(activation)
+    model = ctx.session.build(sizes, activation, 1)
+    for count in (1, 7):
+        P = model.predict_proba(np.full((count, sizes[0]), 0.25))
+        if P.shape != (count, sizes[-1]):
+            raise Failed(f"predict_proba of {count} rows should have shape {(count, sizes[-1])}, found {P.shape}")
+        if P.dtype.kind != "f":
+            raise Failed(f"predict_proba should answer floats, found dtype {P.dtype}")
+        if not np.isfinite(P).all():
+            raise Failed("predict_proba answers NaN or infinite values on a plain grey image")
+    missing = [v for v in ("get_weights", "set_weights", "loss_and_gradients", "fit") if v not in model.verbs]
+    return {"network": list(sizes), "missing": missing}
+
+
+def weights_round_trip(ctx: Context) -> Evidence:
+    """``get_weights`` returns what ``set_weights`` was given, in Keras order and shapes."""
+    activation = ctx.activations[0]
+    problem = ctx.problem(ctx.work_network(activation), activation, 4, "round trip")
+    model = ctx.session.build(problem.layer_sizes, activation, 3)
+    fresh = as_float64(model.get_weights(), problem.weights, "get_weights()")
+    model.set_weights(problem.weights)
+    back = as_float64(model.get_weights(), problem.weights, "get_weights() after set_weights(w)")
+    for index, (found, given) in enumerate(zip(back, problem.weights)):
+        # float32 is the coarsest arithmetic that a submission may hold its weights in.
+        if not np.allclose(found, given, rtol=2.0**-23, atol=1e-30):
+            name = f"{'Wb'[index % 2]}{index // 2 + 1}"
+            kept = " (it still holds the old weights)" if np.array_equal(found, fresh[index]) else ""
+            raise Failed(f"get_weights() after set_weights(w) differs from w in {name}{kept}")
+    return {}
+
+
+def other_networks(ctx: Context) -> Evidence:
+    """Networks of one to five layers and unequal widths can be built."""
+    activation = ctx.activations[0]
+    refused = [sizes for sizes in (SMALL, *DEPTHS) if not ctx.can_build(sizes, activation)]
+    if len(refused) == len(DEPTHS) + 1:
+        raise SubmissionFault(Status.NOT_PROVIDED, "only one architecture can be built")
+    if refused:
+        named = ", ".join("-".join(map(str, sizes)) for sizes in refused)
+        raise Failed(f"build cannot make or evaluate these networks: {named}")
+    return {}
+
+
+def gradients_shape(ctx: Context, activation: str) -> Evidence:
+    """``loss_and_gradients`` returns a finite loss and one gradient for each weight, of its shape."""
+    problem = ctx.problem(ctx.work_network(activation), activation, 5, "shapes")
+    model = ctx.model(problem)
+    value, gradients = model.loss_and_gradients(problem.X, problem.y)
+    as_float64(gradients, problem.weights, "gradients")
+    if not np.isfinite(value):
+        raise Failed(f"the loss is {value} on an ordinary batch")
+    return {}
+
+
+def activations_differ(ctx: Context) -> Evidence:
+    """The three activations give three different networks."""
+    sizes = ctx.work_network(ctx.activations[0])
+    answers = {}
+    for activation in ctx.activations:
+        problem = ctx.problem(sizes, activation, 6, "activations")
+        answers[activation] = ctx.model(problem).predict_proba(problem.X).astype(np.float64)
+    for first, second in (("sigmoid", "tanh"), ("sigmoid", "relu"), ("tanh", "relu")):
+        if first in answers and second in answers and np.allclose(answers[first], answers[second], atol=1e-9):
+            matches = [
+                name
+                for name in oracle.ACTIVATIONS
+                if np.allclose(
+                    oracle.probabilities(
+                        ctx.problem(sizes, name, 6, "activations").weights,
+                        ctx.problem(sizes, name, 6, "activations").X,
+                        name,
+                    ),
+                    answers[first],
+                    atol=1e-4,
+                )
+            ]
+            which = f": both behave as {matches[0]}" if len(matches) == 1 else ""
+            raise Failed(
+                f"build(..., {first!r}) and build(..., {second!r}) give the same network{which}",
+                diagnosis="activation_ignored",
+            )
+    return {}

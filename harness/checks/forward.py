@@ -1,0 +1,57 @@
+"""Forward: ``predict_proba`` is softmax of the network's logits, against float64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from harness import diagnosis, oracle
+from harness.checks.context import DEPTHS, Context, Failed, Problem
+from harness.oracle import Float
+
+Evidence = dict[str, Any]
+
+
+def forward(ctx: Context, activation: str) -> Evidence:
+    """Probabilities agree with float64 on every network and batch size."""
+    worst = 0.0
+    for asked in _problems(ctx, activation):
+        problem, found = _probabilities(ctx, asked)
+        expected = oracle.probabilities(problem.weights, problem.X, activation)
+        error = float(np.abs(found - expected).max())
+        worst = max(worst, error)
+        if error > ctx.tolerance:
+            name = "-".join(map(str, problem.layer_sizes))
+            known = diagnosis.forward(problem, found)
+            row = int(np.abs(found - expected).max(axis=1).argmax())
+            raise Failed(
+                f"predict_proba on {name} ({activation}, {len(problem.X)} rows) is off by {error:.2g} from float64"
+                f" (tolerance {ctx.tolerance:.0e})" + (f": {known.sentence}" if known else ""),
+                diagnosis=known.id if known else None,
+                detail=f"row {row}\n  expected {_show(expected[row])}\n  found    {_show(found[row])}",
+                evidence={"error": error, "network": list(problem.layer_sizes), "batch": len(problem.X)},
+            )
+    return {"error": worst, "tolerance": ctx.tolerance}
+
+
+def _problems(ctx: Context, activation: str) -> list[Problem]:
+    networks = ctx.networks(activation)
+    problems = [ctx.problem(sizes, activation, batch) for sizes in networks for batch in (8, 1, 7, 64)]
+    problems += [ctx.problem(sizes, activation, 8) for sizes in DEPTHS if ctx.can_build(sizes)]
+    return problems
+
+
+def _probabilities(ctx: Context, asked: Problem) -> tuple[Problem, Float]:
+    model, problem = ctx.posed(asked)
+    found = model.predict_proba(problem.X)
+    shape = (len(problem.X), problem.layer_sizes[-1])
+    if found.shape != shape:
+        raise Failed(f"predict_proba of {shape[0]} rows should have shape {shape}, found {found.shape}")
+    if not np.isfinite(found).all():
+        raise Failed("predict_proba answers NaN or infinite values on an ordinary batch")
+    return problem, found.astype(np.float64)
+
+
+def _show(row: Float) -> str:
+    return "[" + ", ".join(f"{v:.6f}" for v in row[:10]) + "]"

@@ -1,0 +1,87 @@
+"""Loss: mean cross entropy in nats, against float64, on ordinary and on extreme batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from harness import diagnosis, oracle
+from harness.checks.context import Context, Failed, Problem
+
+Evidence = dict[str, Any]
+
+
+def loss(ctx: Context, activation: str) -> Evidence:
+    """The loss agrees with float64 on batches of 1, 7, 8 and 64."""
+    worst = 0.0
+    for sizes in ctx.networks(activation):
+        for batch in (8, 1, 7, 64):
+            model, problem = ctx.posed(ctx.problem(sizes, activation, batch))
+            found = model.loss_and_gradients(problem.X, problem.y)[0]
+            worst = max(worst, _compare(ctx, problem, found, f"{activation}, {batch} rows"))
+    return {"error": worst, "tolerance": ctx.tolerance}
+
+
+def loss_of_uniform_output(ctx: Context) -> Evidence:
+    """A network whose weights are all zero loses ln(classes)."""
+    problem = ctx.problem(ctx.work_network(ctx.activations[0]), ctx.activations[0], 8)
+    zero = Problem(
+        layer_sizes=problem.layer_sizes,
+        activation=problem.activation,
+        weights=[np.zeros_like(w) for w in problem.weights],
+        X=problem.X,
+        y=problem.y,
+    )
+    found = ctx.model(zero).loss_and_gradients(zero.X, zero.y)[0]
+    expected = float(np.log(problem.layer_sizes[-1]))
+    if not abs(found - expected) <= ctx.tolerance * expected:
+        known = diagnosis.loss(zero, found)
+        raise Failed(
+            f"uniform outputs should lose ln {problem.layer_sizes[-1]} = {expected:.6f}, found {found:.6f}"
+            + (f": {known.sentence}" if known else ""),
+            diagnosis=known.id if known else None,
+        )
+    return {"found": found, "expected": expected}
+
+
+def loss_when_confidently_wrong(ctx: Context) -> Evidence:
+    """A wrong answer given with a margin of 30 loses 30, one of 80 loses 80: nothing is clipped or softened."""
+    activation = ctx.activations[0]
+    base = ctx.problem(ctx.work_network(activation), activation, 8)
+    for margin in (30.0, 80.0):
+        # Zero weights and one large bias: every row answers class 0 with this margin.
+        weights = [np.zeros_like(w) for w in base.weights]
+        weights[-1][0] = margin
+        y = np.full(len(base.X), 1)
+        problem = Problem(
+            layer_sizes=base.layer_sizes, activation=activation, weights=weights, X=base.X, y=y
+        )
+        found = ctx.model(problem).loss_and_gradients(problem.X, y)[0]
+        expected = oracle.loss(weights, problem.X, y, activation)
+        if not abs(found - expected) <= max(ctx.tolerance, 1e-5) * expected:
+            reason = (
+                f": that is -log of {np.exp(-found):.1g}, so the probability is clipped or softened before the logarithm"
+                if np.isfinite(found) and 2.0 < found < expected
+                else ": use log-softmax with the row maximum taken off"
+            )
+            clipped = np.isfinite(found) and 2.0 < found < expected
+            raise Failed(
+                f"a wrong answer with a margin of {margin:.0f} should lose {expected:.3f}, found {found:.3f}{reason}",
+                diagnosis="log_clipped" if clipped else None,
+            )
+    return {}
+
+
+def _compare(ctx: Context, problem: Problem, found: float, where: str) -> float:
+    expected = oracle.loss(problem.weights, problem.X, problem.y, problem.activation)
+    error = abs(found - expected) / expected
+    if not error <= ctx.tolerance:
+        known = diagnosis.loss(problem, found)
+        raise Failed(
+            f"the loss ({where}) is {found:.6g}, float64 gives {expected:.6g}: ratio {found / expected:.6g}"
+            + (f": {known.sentence}" if known else ""),
+            diagnosis=known.id if known else None,
+            evidence={"found": found, "expected": expected, "batch": len(problem.y)},
+        )
+    return error

@@ -1,0 +1,213 @@
+"""A submission as the checks see it: models with the contract's verbs, answered by a process that may die and be replaced."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness import wire
+from harness.records import Status
+from harness.sandbox.backend import Backend
+from harness.session.faults import SubmissionFault, clean
+from harness.session.process import Limits, Process
+from harness.submission import Submission
+
+Array = NDArray[Any]
+ANSWER_SLACK = 1 << 20  # bytes beyond what a right answer needs, so that a wrong shape is seen and named
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """What ``fit`` returned: named series, one value an epoch (or as the submission pleases)."""
+
+    series: Mapping[str, NDArray[np.float64]]
+    mutated: tuple[int, ...] = ()
+
+
+class Session:
+    """Runs one submission; starts a process when one is needed and remembers a fault in loading for good."""
+
+    def __init__(
+        self, submission: Submission, *, backend: Backend, limits: Limits, budget_seconds: float = float("inf")
+    ) -> None:
+        self.submission = submission
+        self.backend = backend
+        self.limits = limits
+        self.notes: tuple[str, ...] = ()
+        self.starts = 0
+        self.seconds_in_submission = 0.0
+        self._deadline = time.monotonic() + budget_seconds
+        self._budget = budget_seconds
+        self._process: Process | None = None
+        self._load_fault: SubmissionFault | None = None
+        self._sent: list[Array] = []
+        self._slots = 0
+
+    def build(self, layer_sizes: Sequence[int], activation: str, seed: int, *, seconds: float | None = None) -> Model:
+        """Build a model in the worker; raises SubmissionFault."""
+        self._slots = (self._slots + 1) % 4  # old slots are overwritten, so that memory stays bounded
+        header = {"layer_sizes": list(layer_sizes), "activation": activation, "seed": seed}
+        answer, _ = self.call("build", {**header, "slot": self._slots}, (), bytes_limit=0, seconds=seconds)
+        verbs = answer.get("verbs")
+        known = frozenset(str(verb) for verb in verbs) if isinstance(verbs, list) else frozenset()
+        return Model(self, self._slots, tuple(layer_sizes), activation, known, self.starts)
+
+    def call(
+        self,
+        op: str,
+        header: Mapping[str, Any],
+        arrays: Sequence[Array],
+        *,
+        bytes_limit: int,
+        seconds: float | None = None,
+    ) -> tuple[dict[str, Any], list[Array]]:
+        """Ask the worker for one verb, within what is left of the submission's time."""
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            message = f"the submission used up its {self._budget:.0f} s; this was not tried"
+            raise SubmissionFault(Status.TIMEOUT, message)
+        limit = self.limits.call_seconds if seconds is None else seconds
+        process = self._ready()
+        start = time.monotonic()
+        try:
+            return process.call(op, header, arrays, bytes_limit=bytes_limit, seconds=min(limit, left))
+        finally:
+            self.seconds_in_submission += time.monotonic() - start
+
+    def set_weights(self, slot: int, weights: Sequence[Array]) -> None:
+        """Send weights, leaving out the tensors that the worker still has from the last call."""
+        self._ready()
+        same = len(self._sent) == len(weights)
+        changed = [i for i, w in enumerate(weights) if not (same and w is self._sent[i])]
+        header = {"slot": slot, "count": len(weights), "indices": changed}
+        self._sent = []  # until the worker has answered, what it keeps is unknown
+        self.call("set_weights", header, [weights[i] for i in changed], bytes_limit=ANSWER_SLACK)
+        self._sent = list(weights)
+
+    def restart(self) -> None:
+        """End the process; the next call starts a new one."""
+        if self._process is not None:
+            self._process.close()
+        self._process = None
+        self._sent = []
+
+    def close(self) -> None:
+        """End the process for good."""
+        self.restart()
+
+    def output(self) -> str:
+        """The end of what the submission printed."""
+        return clean(self._process.output.decode("utf-8", "replace"), 4000) if self._process else ""
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _ready(self) -> Process:
+        if self._load_fault is not None:
+            raise self._load_fault
+        if self._process is not None and self._process.alive:
+            return self._process
+        self.restart()
+        submission = self.submission
+        if submission.problem is not None:
+            self._load_fault = SubmissionFault(Status.ERROR, submission.problem)
+            raise self._load_fault
+        self.starts += 1
+        try:
+            self._process = Process(
+                entry=submission.entry,
+                folder=submission.folder,
+                manifest=submission.manifest.to_json(),
+                packages=submission.packages,
+                backend=self.backend,
+                limits=self.limits,
+            )
+        except SubmissionFault as fault:
+            self._load_fault = fault
+            raise
+        self.notes = self._process.notes
+        return self._process
+
+
+class Model:
+    """One built network in the worker. Every array that comes back is a plain ndarray of real numbers."""
+
+    def __init__(
+        self, session: Session, slot: int, layer_sizes: tuple[int, ...], activation: str, verbs: frozenset[str], start: int
+    ) -> None:
+        self.session = session
+        self.slot = slot
+        self.layer_sizes = layer_sizes
+        self.activation = activation
+        self.verbs = verbs
+        self._start = start
+        self._parameters = sum(i * o + o for i, o in zip(layer_sizes[:-1], layer_sizes[1:]))
+
+    def get_weights(self) -> list[Array]:
+        """Return ``[W1, b1, ...]`` as the submission gives them."""
+        return self._call("get_weights", (), self._parameters)[1]
+
+    def set_weights(self, weights: Sequence[Array]) -> None:
+        """Give the model new weights."""
+        self._require("set_weights")
+        self.session.set_weights(self.slot, weights)
+
+    def predict_proba(self, X: Array, *, seconds: float | None = None) -> Array:
+        """Return what ``predict_proba`` answers for ``X`` (n, features)."""
+        count = len(X) * self.layer_sizes[-1]
+        values = self._call("predict_proba", (X,), count, seconds=seconds)[1]
+        return self._one(values, "predict_proba")
+
+    def loss_and_gradients(self, X: Array, y: Array) -> tuple[float, list[Array]]:
+        """Return the loss and the gradients that the submission computes for ``X`` (n, features), ``y`` (n,)."""
+        values = self._call("loss_and_gradients", (X, y), self._parameters + 1)[1]
+        if not values or values[0].size != 1:
+            shape = values[0].shape if values else ()
+            message = f"the loss should be one number, found an array of shape {shape}"
+            raise SubmissionFault(Status.ERROR, message)
+        return float(values[0].reshape(())), values[1:]
+
+    def fit(self, X: Array, y: Array, *, seconds: float | None = None, watch: bool = False, **options: Any) -> History:
+        """Train in place; ``options`` are those of the contract's ``fit``."""
+        header = {"options": options, "watch_inputs": watch}
+        answer, values = self._call("fit", (X, y), 2_000_000, header, seconds=seconds)
+        names = answer.get("history")
+        names = [str(n) for n in names] if isinstance(names, list) else []
+        mutated = answer.get("mutated")
+        changed = tuple(i for i in mutated if isinstance(i, int)) if isinstance(mutated, list) else ()
+        series = {n: v.astype(np.float64).reshape(-1) for n, v in zip(names, values)}
+        return History(series=series, mutated=changed)
+
+    def _one(self, values: list[Array], verb: str) -> Array:
+        if len(values) != 1:
+            raise SubmissionFault(Status.ERROR, f"{verb} should answer with one array, found {len(values)}")
+        return values[0]
+
+    def _require(self, verb: str) -> None:
+        if self._start != self.session.starts:
+            raise SubmissionFault(Status.CRASHED, "the process that held this model has ended")
+        if verb not in self.verbs:
+            raise SubmissionFault(Status.NOT_PROVIDED, f"{verb} is not provided")
+
+    def _call(
+        self,
+        verb: str,
+        arrays: Sequence[Array],
+        numbers: int,
+        header: Mapping[str, Any] | None = None,
+        *,
+        seconds: float | None = None,
+    ) -> tuple[dict[str, Any], list[Array]]:
+        self._require(verb)
+        limit = 2 * 8 * numbers + ANSWER_SLACK
+        return self.session.call(
+            verb, {**(header or {}), "slot": self.slot}, [wire.np.asarray(a) for a in arrays], bytes_limit=limit, seconds=seconds
+        )
