@@ -1,0 +1,199 @@
+"""What every view says about a record: group scores, findings, and figures as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from harness.records import CheckResult, ExperimentResult, Record, Status, Verdict
+
+ACCURACY = "accuracy"  # the group of the experiments
+MAX_RUNS_SHOWN = 6  # accuracies of one experiment in one cell
+
+LABELS = {
+    Status.PASS: "pass",
+    Status.FAIL: "FAIL",
+    Status.ERROR: "ERROR",
+    Status.TIMEOUT: "TIMEOUT",
+    Status.OUT_OF_MEMORY: "OUT OF MEMORY",
+    Status.CRASHED: "CRASHED",
+    Status.NOT_PROVIDED: "not provided",
+    Status.SKIPPED: "skipped",
+    Status.HARNESS_ERROR: "HARNESS ERROR",
+}
+
+# What was not measured, because of something else or because the submission does not offer it.
+UNMEASURED = frozenset({Status.SKIPPED, Status.NOT_PROVIDED})
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupScore:
+    """Points of one rubric group of one submission, and how many of its planned checks passed."""
+
+    name: str
+    points: float
+    max_points: float
+    passed: int
+    planned: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether every planned check of the group passed."""
+        return self.planned > 0 and self.passed == self.planned
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that is not a pass; ``ids`` holds several checks when they say the same."""
+
+    ids: tuple[str, ...]
+    status: Status
+    message: str
+    detail: str = ""
+    diagnosis: str | None = None
+
+
+def group_names(submissions: Iterable[Verdict]) -> tuple[str, ...]:
+    """Return the rubric groups of all submissions in order of first appearance, without accuracy."""
+    seen: dict[str, None] = {}
+    for verdict in submissions:
+        for check in verdict.checks:
+            seen.setdefault(check.group)
+    return tuple(group for group in seen if group != ACCURACY)
+
+
+def parts_of(verdict: Verdict) -> tuple[CheckResult | ExperimentResult, ...]:
+    """Return everything of a verdict that has a status: its checks, then its experiments."""
+    return (*verdict.checks, *verdict.experiments)
+
+
+def group_score(verdict: Verdict, group: str) -> GroupScore:
+    """Return the score of one group; accuracy is the experiments and any check filed under that name."""
+    parts: list[CheckResult | ExperimentResult] = [check for check in verdict.checks if check.group == group]
+    if group == ACCURACY:
+        parts += verdict.experiments
+    return GroupScore(
+        name=group,
+        points=sum(part.points for part in parts),
+        max_points=sum(part.max_points for part in parts),
+        passed=sum(part.status is Status.PASS for part in parts),
+        planned=len(parts),
+    )
+
+
+def findings(verdict: Verdict) -> tuple[Finding, ...]:
+    """Return everything that is not a pass, what was measured first; checks that say the same are one."""
+    grouped: dict[tuple[Status, str], list[CheckResult | ExperimentResult]] = {}
+    for part in parts_of(verdict):
+        if part.status is not Status.PASS:
+            grouped.setdefault((part.status, part.message), []).append(part)
+    found = [_finding(status, message, parts) for (status, message), parts in grouped.items()]
+    return tuple(sorted(found, key=lambda finding: finding.status in UNMEASURED))
+
+
+def _finding(status: Status, message: str, parts: Sequence[CheckResult | ExperimentResult]) -> Finding:
+    checks = [part for part in parts if isinstance(part, CheckResult)]
+    return Finding(
+        ids=tuple(part.id for part in parts),
+        status=status,
+        message=message or "no message",
+        detail=next((check.detail for check in checks if check.detail), ""),
+        diagnosis=next((check.diagnosis for check in checks if check.diagnosis), None),
+    )
+
+
+def id_list(ids: Sequence[str], limit: int = 3) -> str:
+    """Return check ids as one text; ``gradients[tanh]`` and ``gradients[relu]`` fold into one bracket."""
+    folded: dict[str, list[str]] = {}
+    for each in ids:
+        stem, bracket, rest = each.partition("[")
+        folded.setdefault(stem, []).extend([rest.removesuffix("]")] if bracket else [])
+    texts = [f"{stem}[{', '.join(cases)}]" if cases else stem for stem, cases in folded.items()]
+    more = len(texts) - limit
+    return ", ".join(texts) if more <= 0 else f"{', '.join(texts[:limit])} and {more} more"
+
+
+def number(value: float) -> str:
+    """Return points with at most two decimals and no trailing zeros: 12, 12.5, 0.33."""
+    text = f"{value:.2f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def points(value: float, maximum: float) -> str:
+    """Return points over maximum, as in 12.5/15."""
+    return f"{number(value)}/{number(maximum)}"
+
+
+def percentage(score: float, maximum: float) -> float:
+    """Return the score in per cent, 0 when nothing could be scored."""
+    return 100.0 * score / maximum if maximum > 0 else 0.0
+
+
+def group_cell(score: GroupScore) -> str:
+    """Return a group as points when it is worth any, else as a mark: ``ok``, or ``2 of 3`` checks passed."""
+    if score.planned == 0:
+        return "-"
+    if score.max_points > 0:
+        return points(score.points, score.max_points)
+    return "ok" if score.complete else f"{score.passed} of {score.planned}"
+
+
+def share_cell(score: GroupScore) -> str:
+    """Return a group in per cent of its points, for a table that has no room for both; else its mark."""
+    if score.planned == 0 or score.max_points <= 0:
+        return group_cell(score)
+    return f"{int(percentage(score.points, score.max_points) + 1e-9)}%"  # down: 100% is full marks only
+
+
+def figure(value: float | None, digits: int = 2) -> str:
+    """Return a percentage with fixed decimals, or a dash where there is none."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def reported(value: float | None) -> str:
+    """Return the report's figure with the digits it was given in: 62, 94.3."""
+    return "-" if value is None else number(value)
+
+
+def expected_range(low: float | None, high: float | None) -> str:
+    """Return the expected range in per cent, as in ``95.25 to 96.05``."""
+    if low is None and high is None:
+        return "-"
+    if low is None or high is None:
+        return f"at least {figure(low)}" if high is None else f"at most {figure(high)}"
+    return f"{low:.2f} to {high:.2f}"
+
+
+def accuracies(values: Sequence[float]) -> str:
+    """Return the measured accuracies in per cent, the first few of many."""
+    shown = " ".join(figure(value) for value in values[:MAX_RUNS_SHOWN])
+    more = len(values) - MAX_RUNS_SHOWN
+    return (shown if more <= 0 else f"{shown} (+{more})") or "-"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration for people: 0.4 s, 12 s, 3 min 05 s, 2 h 10 min."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def class_line(record: Record) -> str:
+    """Return one sentence about the whole class: how many, how many at full marks, mean and median score."""
+    count = len(record.submissions)
+    if count == 0:
+        return "No submissions."
+    shares = sorted(percentage(verdict.score, verdict.max_score) for verdict in record.submissions)
+    full = sum(verdict.max_score > 0 and verdict.score >= verdict.max_score for verdict in record.submissions)
+    middle = (shares[(count - 1) // 2] + shares[count // 2]) / 2
+    if count == 1:
+        return f"1 submission, {shares[0]:.1f} % of the points, profile {record.profile}."
+    return (
+        f"{count} submissions, {full} at full marks, mean {sum(shares) / count:.1f} %, "
+        f"median {middle:.1f} %, profile {record.profile}."
+    )

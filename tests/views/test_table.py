@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+
+from harness.errors import UsageError
+from harness.records import Status
+from harness.views import render, wants_color
+
+from . import sample
+
+
+def lines_of(made, **options) -> list[str]:
+    return render(made, "table", **options).splitlines()
+
+
+def test_summary_has_a_row_for_each_submission_with_its_groups() -> None:
+    lines = lines_of(sample.record(), width=140)
+    header = lines[0].split()
+    assert header[:3] == ["submission", "part", "score"]
+    assert len(header) == 3 + len(sample.GROUPS) + 1
+    alice = lines[2].split()
+    assert alice[:3] == ["alice", "scratch", "56.5/68"]
+    by_group = dict(zip((*sample.GROUPS, "accuracy"), alice[3:], strict=True))
+    assert by_group["gradients"] == "0/7.5"
+    assert by_group["updates"] == "7.5/7.5"
+    assert by_group["accuracy"] == "4/8"
+
+
+def test_headings_that_were_shortened_are_explained() -> None:
+    shown = render(sample.record(), "table")
+    assert "Columns: " in shown
+    for group in ("gradients", "initialisation", "accuracy"):
+        assert group in shown
+
+
+def test_points_become_per_cent_where_there_is_no_room_for_them() -> None:
+    shown = render(sample.record(), "table", width=100)
+    alice = shown.splitlines()[2].split()
+    assert alice[3:] == ["100%", "100%", "100%", "0%", "100%", "100%", "100%", "100%", "50%"]
+    assert "Groups in per cent of their points." in shown
+
+
+def test_almost_full_marks_are_not_shown_as_full() -> None:
+    almost = sample.check("gradients[tanh]", points=9.96, max_points=10.0)
+    made = replace(sample.alice(), checks=(*sample.bob().checks[:9], almost))
+    assert render(sample.record(made), "table", width=60).splitlines()[2].split()[6] == "99%"
+
+
+def test_each_failure_has_one_line_that_says_what_is_wrong() -> None:
+    lines = lines_of(sample.record())
+    found = [line.split("  ") for line in lines if line.startswith("  alice")]
+    assert found[0][1:] == ["alice", "gradients[sigmoid, tanh, relu]", "FAIL", sample.SUMMED]
+    assert found[1][1:2] == ["alice"]
+    assert found[1][-1] == "97.5 % is above the range: too good is out of range too"
+
+
+def test_every_status_that_is_not_a_pass_is_listed() -> None:
+    shown = render(sample.record(sample.carol()), "table")
+    for status in Status:
+        assert (f"because {status.value}" in shown) == (status is not Status.PASS)
+    for label in ("FAIL", "TIMEOUT", "OUT OF MEMORY", "CRASHED", "not provided", "skipped", "HARNESS ERROR"):
+        assert label in shown
+    assert "note  cell 7 was skipped: it trains" in shown
+
+
+def test_experiments_show_reported_range_measured_and_status() -> None:
+    rows = [line.split("  ") for line in lines_of(sample.record(sample.alice())) if "scratch/tanh" in line]
+    cells = [each.strip() for each in rows[0] if each.strip()]
+    assert cells == ["scratch/tanh/lr=0.01", "94.3", "93.88 to 94.62", "94.31 94.50", "pass"]
+
+
+def crowd(count: int):
+    group = (sample.alice(), sample.bob(), sample.carol())
+    return sample.record(
+        *(replace(group[index % 3], name=f"student_{index:03d}_of_the_class") for index in range(count))
+    )
+
+
+def test_a_large_class_gets_the_summary_and_a_hint() -> None:
+    lines = lines_of(crowd(300))
+    assert len([line for line in lines if "student_" in line]) == 300
+    assert not any("divide by the batch size" in line for line in lines)
+    assert any("--details" in line for line in lines)
+    assert any(line.startswith("300 submissions, 100 at full marks") for line in lines)
+    assert "divide by the batch size" in render(crowd(300), "table", details=True)
+
+
+@pytest.mark.parametrize("count", [5, 300])
+def test_nothing_is_wider_than_the_terminal(count) -> None:
+    made = crowd(count)
+    made = replace(made, submissions=(*made.submissions, sample.nasty_record().submissions[0]))
+    for line in lines_of(made, width=100):
+        assert len(line) <= 100
+
+
+def test_long_names_that_look_alike_stay_apart() -> None:
+    long = "group_assignment_of_the_autumn_term_student_number_"
+    made = sample.record(replace(sample.bob(), name=long + "1"), replace(sample.bob(), name=long + "2"))
+    first = {line.split()[0] for line in lines_of(made)[2:4]}
+    assert len(first) == 2
+
+
+def test_colour_only_when_asked_for() -> None:
+    assert "\x1b" not in render(sample.nasty_record(), "table")
+    painted = render(sample.record(), "table", color=True)
+    assert "\x1b[31mFAIL\x1b[0m" in painted
+    plain = render(sample.record(), "table")
+    for code in ("\x1b[0m", "\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[33m"):
+        painted = painted.replace(code, "")
+    assert painted == plain
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_colour_is_for_terminals_and_no_color_is_honoured(monkeypatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert wants_color(Terminal())
+    assert not wants_color(io.StringIO())
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not wants_color(Terminal())
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("TERM", "dumb")
+    assert not wants_color(Terminal())
+
+
+def test_hostile_strings_print_as_text_on_their_line() -> None:
+    shown = render(sample.nasty_record(), "table")
+    assert all(line.isprintable() for line in shown.splitlines())
+    assert "\\x1b[2J" in shown
+    rows = shown.split("\n")
+    assert rows[2].startswith("\\x1b")
+    assert rows[3].startswith("bob")
+
+
+def test_no_submissions_is_said() -> None:
+    assert render(replace(sample.record(), submissions=()), "table") == "No submissions.\n"
+
+
+def test_harness_errors_are_shown() -> None:
+    made = replace(sample.record(), harness_errors=("no wall: bubblewrap is missing",))
+    assert "HARNESS ERROR  no wall: bubblewrap is missing" in render(made, "table")
+
+
+def test_unknown_format_and_audience_are_refused() -> None:
+    with pytest.raises(UsageError, match="format: expected one of table, "):
+        render(sample.record(), "tabel")
+    with pytest.raises(UsageError, match="audience: expected one of instructor, student"):
+        render(sample.record(), "table", audience="dean")
