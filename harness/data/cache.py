@@ -124,7 +124,7 @@ def explain(error: OSError, folder: Path) -> DataError:
     """Turn a failure to write the cache into words that say what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DataError(
-            f"{folder}: the disk is full; expected room for 80 MB while MNIST is unpacked (55 MB afterwards), "
+            f"{folder}: the disk is full; expected room for 80 MB while MNIST is unpacked, 55 MB later, "
             f"and nothing was kept: free some space, or set BACKCHECK_CACHE to a folder on another disk"
         )
     return DataError(

