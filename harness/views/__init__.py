@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from harness.errors import UsageError
 from harness.records import Record
 from harness.views.audience import AUDIENCES, Audience, for_audience
+from harness.views.csv_view import render_csv, render_csv_long
+from harness.views.gradescope import render_gradescope
 from harness.views.json_view import from_json, render_json
+from harness.views.junit import render_junit
+from harness.views.latex import render_latex
+from harness.views.markdown import render_markdown, render_summary
 from harness.views.output import write_output
 from harness.views.table import render_table, wants_color
 
@@ -48,13 +53,29 @@ def _table(record: Record, options: Options) -> str:
     return render_table(record, width=options.width, details=options.details, color=options.color)
 
 
+def _gradescope(record: Record, options: Options) -> str:
+    return render_gradescope(record, audience=options.audience)
+
+
 def _json(record: Record, options: Options) -> str:
     return render_json(record, audience=options.audience)
 
 
+def _plain(write: Callable[[Record], str]) -> Callable[[Record, Options], str]:
+    """Adapt a view that has no options."""
+    return lambda record, options: write(record)
+
+
 FORMATS: Mapping[str, Format] = {
     "table": Format(suffix=".txt", purpose="a terminal or a log", write=_table),
+    "markdown": Format(suffix=".md", purpose="a report to read or to paste", write=_plain(render_markdown)),
+    "csv": Format(suffix=".csv", purpose="a gradebook: a row for each submission", write=_plain(render_csv)),
+    "csv-long": Format(suffix=".csv", purpose="analysis: a row a check", write=_plain(render_csv_long)),
     "json": Format(suffix=".json", purpose="programs; the whole record", write=_json),
+    "latex": Format(suffix=".tex", purpose="a paper; needs booktabs", write=_plain(render_latex)),
+    "junit": Format(suffix=".xml", purpose="CI services", write=_plain(render_junit)),
+    "gradescope": Format(suffix=".json", purpose="Gradescope's results.json", write=_gradescope),
+    "summary": Format(suffix=".md", purpose="a GitHub job summary", write=_plain(render_summary)),
 }
 
 

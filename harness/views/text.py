@@ -32,7 +32,10 @@ _LATEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    '"': r"\char34{}",
+    "[": "{[}",  # after the end of a row, a bracket or an asterisk would be its option
+    "]": "{]}",
+    "*": "{*}",
     "`": r"\textasciigrave{}",
     "'": r"\textquotesingle{}",
     "-": "-{}",  # the braces keep -- from becoming a dash
