@@ -1,0 +1,165 @@
+"""What a worker and all its children use together, and the end of all of them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+GUARDIAN_NAME = "backcheck-guard"  # at most 15 characters, the kernel keeps no more
+ROUNDS = 200  # of killing before giving up: a fork bomb takes a few
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """Memory in bytes, processor time in seconds and the number of processes of a worker with its children.
+
+    Processor time is that of live processes and of those they waited for.
+    """
+
+    rss_bytes: int = 0
+    processes: int = 0
+    cpu_seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Process:
+    pid: int
+    name: str
+    session: int
+    state: str
+    cpu_seconds: float
+    rss_bytes: int
+
+
+def group_usage(pid: int) -> Usage:
+    """What a process and its descendants use now; all zero once it is gone."""
+    if not Path("/proc/self/stat").exists():
+        return _portable_usage(pid)
+    first = _read(pid)
+    if first is None or first.state == "Z":
+        return Usage()
+    found = [first, *(process for child in _descendants(pid) if (process := _read(child)))]
+    counted = [process for process in found if not _is_guardian(process, first.session)]
+    return Usage(
+        rss_bytes=sum(process.rss_bytes for process in counted),
+        processes=len(counted),
+        cpu_seconds=sum(process.cpu_seconds for process in counted),
+    )
+
+
+def kill_tree(pid: int) -> None:
+    """End a process, its group, its session and its descendants, and return when none of them runs.
+
+    Call it before waiting for the process: until then its number cannot be another's.
+    """
+    if not Path("/proc/self/stat").exists():
+        return _portable_kill(pid)
+    below = _descendants(pid)
+    for attempt in range(ROUNDS):
+        if os.getpgrp() != pid:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)
+        alive = [child for child in {pid, *below, *_session_members(pid)} if _alive(child)]
+        if not alive:
+            return None
+        for child in alive:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(child, signal.SIGKILL)
+        time.sleep(0.001 * min(attempt, 20))
+    return None
+
+
+def _read(pid: int) -> _Process | None:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return None
+    # The name is the one field that may hold spaces and brackets: the last bracket ends it.
+    name, _, rest = text.partition("(")[2].rpartition(")")
+    values = rest.split()
+    ticks = sum(int(value) for value in values[11:15])
+    return _Process(
+        pid=pid,
+        name=name,
+        session=int(values[3]),
+        state=values[0],
+        cpu_seconds=ticks / os.sysconf("SC_CLK_TCK"),
+        rss_bytes=int(values[21]) * os.sysconf("SC_PAGE_SIZE"),
+    )
+
+
+def _is_guardian(process: _Process, session: int) -> bool:
+    # Confined code can rename itself but cannot leave its session.
+    return process.name == GUARDIAN_NAME and process.session != session
+
+
+def _alive(pid: int) -> bool:
+    process = _read(pid)
+    return process is not None and process.state not in "ZX"
+
+
+def _descendants(pid: int) -> list[int]:
+    found: list[int] = []
+    pending = [pid]
+    while pending:
+        for task in _entries(f"/proc/{pending.pop()}/task"):
+            try:
+                children = Path(f"{task}/children").read_text().split()
+            except OSError:
+                continue
+            pending.extend(map(int, children))
+            found.extend(map(int, children))
+    return found
+
+
+def _session_members(session: int) -> list[int]:
+    pids = [int(Path(entry).name) for entry in _entries("/proc") if Path(entry).name.isdigit()]
+    return [
+        pid for pid in pids if (process := _read(pid)) and process.session == session and pid != os.getpid()
+    ]
+
+
+def _entries(folder: str) -> list[str]:
+    try:
+        return [f"{folder}/{name}" for name in os.listdir(folder)]
+    except OSError:
+        return []
+
+
+def _portable_usage(pid: int) -> Usage:
+    import psutil
+
+    try:
+        first = psutil.Process(pid)
+        processes = [first, *first.children(recursive=True)]
+    except psutil.Error:
+        return Usage()
+    rss, cpu = 0, 0.0
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            rss += process.memory_info().rss
+            times = process.cpu_times()
+            cpu += times.user + times.system
+    return Usage(rss_bytes=rss, processes=len(processes), cpu_seconds=cpu)
+
+
+def _portable_kill(pid: int) -> None:
+    import psutil
+
+    try:
+        first = psutil.Process(pid)
+        processes = [first, *first.children(recursive=True)]
+    except psutil.Error:
+        processes = []
+    if sys.platform != "win32":
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(processes, timeout=5.0)
