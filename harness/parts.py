@@ -1,0 +1,104 @@
+"""Which part of the assignment a submission answers and which packages it needs: read off its source."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.manifest import Manifest
+from harness.worker import scan
+from harness.worker.notebook import NotebookError, read_notebook
+
+SOURCE_LIMIT = 4 << 20  # bytes of one module: more is data, not code
+MODULES_LIMIT = 200
+# Import name -> distribution, of what may be used beside NumPy in every part: none trains a network.
+TOOLS = {"numpy": "numpy", "scipy": "scipy", "pandas": "pandas", "PIL": "pillow", "numba": "numba"}
+FRAMEWORK_DISTRIBUTIONS = {
+    "torch": "torch",
+    "sklearn": "scikit-learn",
+    "tensorflow": "tensorflow",
+    "keras": "keras",
+    "jax": "jax",
+    "flax": "flax",
+    "optax": "optax",
+    "autograd": "autograd",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What the source says: the part, the distributions to allow, remarks for the record."""
+
+    part: str = "scratch"
+    packages: tuple[str, ...] = ("numpy",)
+    notes: tuple[str, ...] = ()
+
+
+def read_part(entry: Path, folder: Path | None, manifest: Manifest) -> Reading:
+    """Scan the entry and the modules beside it that it imports; loading says what cannot be parsed."""
+    trees = _trees(entry, folder)
+    if manifest.adapter_source:
+        trees.append(ast.parse(manifest.adapter_source))
+    uses = [use for tree in trees for use in scan.framework_uses(tree)]
+    part = manifest.part or (
+        "package" if uses or manifest.adapter in ("torch", "sklearn", "keras") else "scratch"
+    )
+    notes = []
+    if manifest.part is None and uses:
+        notes.append(f"graded as the package part: it uses {uses[0].dotted} (line {uses[0].line})")
+    roots = {dotted.split(".")[0] for tree in trees for _, dotted, _ in scan.imports(tree)}
+    wanted = {"numpy", *(dist for name, dist in TOOLS.items() if name in roots)}
+    if part != "scratch":
+        wanted.update(dist for name, dist in FRAMEWORK_DISTRIBUTIONS.items() if name in roots)
+        wanted.update(
+            {"torch": ["torch"], "sklearn": ["scikit-learn"], "keras": ["keras"]}.get(
+                manifest.adapter or "", []
+            )
+        )
+    return Reading(part=part, packages=tuple(sorted(filter(_installed, wanted))), notes=tuple(notes))
+
+
+def _installed(distribution: str) -> bool:
+    try:
+        importlib.metadata.distribution(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _trees(entry: Path, folder: Path | None) -> list[ast.Module]:
+    """The syntax trees of the entry and of what it imports from its own folder."""
+    trees: list[ast.Module] = []
+    waiting, seen = [entry], {entry.resolve()}
+    while waiting and len(seen) <= MODULES_LIMIT:
+        path = waiting.pop()
+        sources = _sources(path)
+        for source in sources:
+            try:
+                tree = ast.parse(source)
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                continue  # loading says where
+            trees.append(tree)
+            for name in scan.local_imports(tree) if folder is not None else ():
+                for other in _beside(path, folder or path.parent, name):
+                    if other.is_file() and other.resolve() not in seen and not other.is_symlink():
+                        seen.add(other.resolve())
+                        waiting.append(other)
+    return trees
+
+
+def _beside(path: Path, folder: Path, name: str) -> list[Path]:
+    """The files that ``import name`` in ``path`` may mean: a module or a package of the submission's own."""
+    package = sorted((folder / name).glob("*.py")) if (folder / name).is_dir() else []
+    return [path.parent / f"{name}.py", folder / f"{name}.py", *package]
+
+
+def _sources(path: Path) -> list[bytes]:
+    if path.suffix == ".ipynb":
+        try:
+            return [cell.source.encode("utf-8", "replace") for cell in read_notebook(path)]
+        except NotebookError:
+            return []
+    return [path.read_bytes()] if path.stat().st_size <= SOURCE_LIMIT else []
