@@ -1,0 +1,105 @@
+"""Protocols in a specification: tables that extend one another, overrides, and who says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from harness.spec.model import ACTIVATIONS, INITIALISATIONS, OPTIMIZERS, SOURCES, Protocol
+from harness.spec.table import Table, nearest
+
+Items = dict[str, Any]
+Sources = dict[str, tuple[str, ...]]
+
+
+def _positive(table: Table, key: str) -> int:
+    value = table.get(key, int)
+    if value < 1:
+        raise table.error(key, f"expected 1 or more, found {value}")
+    return value
+
+
+def _rate(table: Table, key: str) -> float:
+    value = table.get(key, float)
+    if value <= 0:
+        raise table.error(key, f"expected a number above 0, found {value}")
+    return value
+
+
+def _decay(table: Table, key: str) -> float:
+    value = table.get(key, float)
+    if value < 0:
+        raise table.error(key, f"expected 0 or more, found {value}")
+    return value
+
+
+def _sizes(table: Table, key: str) -> tuple[int, ...]:
+    sizes = table.items(key, int)
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise table.error(key, f"expected features, hidden units and classes, all 1 or more; found {sizes}")
+    return sizes
+
+
+_READERS: Mapping[str, Callable[[Table, str], Any]] = {
+    "layer_sizes": _sizes,
+    "activation": lambda table, key: table.choice(key, ACTIVATIONS),
+    "optimizer": lambda table, key: table.choice(key, OPTIMIZERS),
+    "learning_rate": _rate,
+    "batch_size": _positive,
+    "epochs": _positive,
+    "weight_decay": _decay,
+    "train_images": _positive,
+    "test_images": _positive,
+    "shuffle": lambda table, key: table.get(key, bool),
+    "initialisation": lambda table, key: table.choice(key, INITIALISATIONS),
+    "loss_every": _positive,
+}
+
+
+def read_items(table: Table) -> Items:
+    """Return the protocol items that a table gives, and no others."""
+    return {name: read(table, name) for name, read in _READERS.items() if name in table}
+
+
+def read_sources(table: Table) -> Sources:
+    """Return who says what, for the items that a ``sources`` table names."""
+    found = {name: table.choices(name, SOURCES) for name in _READERS if name in table}
+    table.finish()
+    return found
+
+
+def read_override(table: Table) -> Items:
+    """Return the items of an ``override`` table, which holds nothing else."""
+    items = read_items(table)
+    table.finish()
+    return items
+
+
+def read_protocols(tables: Table) -> dict[str, tuple[Items, Sources]]:
+    """Return every ``[protocols.NAME]`` table with what it extends filled in, which must stand above it."""
+    protocols: dict[str, tuple[Items, Sources]] = {}
+    for name in tables.names():
+        table = tables.table(name)
+        items, sources = read_items(table), read_sources(table.table("sources"))
+        if "extends" in table:
+            base = table.get("extends", str)
+            if base not in protocols:
+                raise table.error("extends", f"no protocol {base!r} above this one{nearest(base, protocols)}")
+            items, sources = {**protocols[base][0], **items}, {**protocols[base][1], **sources}
+        table.finish()
+        protocols[name] = (items, sources)
+    return protocols
+
+
+def read_protocol(table: Table, protocols: Mapping[str, tuple[Items, Sources]]) -> Protocol:
+    """Return the complete protocol of an experiment: the one that it names, with its own overrides."""
+    name = table.get("protocol", str)
+    table.reference("protocol", name, protocols, "protocol")
+    items = {**protocols[name][0], **read_override(table.table("override"))}
+    sources = {**protocols[name][1], **read_sources(table.table("sources"))}
+    for item in _READERS:
+        if item not in items:
+            raise table.error("protocol", f"protocol {name!r} with the overrides does not say {item!r}")
+        if item not in sources:
+            raise table.error("sources", f"protocol {name!r} has no source for {item!r}: say who says so")
+    return Protocol(**items, sources=sources)
