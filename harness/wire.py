@@ -37,7 +37,10 @@ class ChannelClosed(FrameError):
 
 def send(channel: socket.socket, header: Mapping[str, Any], arrays: Sequence[Array] = ()) -> None:
     """Send one frame; arrays must be numeric, any layout."""
-    plain = [np.ascontiguousarray(array).astype(np.asarray(array).dtype.newbyteorder("<"), copy=False) for array in arrays]
+    plain = [
+        np.ascontiguousarray(array).astype(np.asarray(array).dtype.newbyteorder("<"), copy=False)
+        for array in arrays
+    ]
     # ascontiguousarray makes 0-d arrays 1-d, so the shape is taken from what the caller gave.
     described = [
         {"dtype": _name(p.dtype), "shape": list(np.shape(a))} for p, a in zip(plain, arrays, strict=True)

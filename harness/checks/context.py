@@ -25,7 +25,12 @@ class Failed(Exception):
     """A check measured something wrong: one line for the author, numbers as evidence, the known mistake that fits."""
 
     def __init__(
-        self, message: str, *, diagnosis: str | None = None, detail: str = "", evidence: Mapping[str, Any] | None = None
+        self,
+        message: str,
+        *,
+        diagnosis: str | None = None,
+        detail: str = "",
+        evidence: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -134,7 +139,9 @@ class Context:
         """Whether the submission answers float64 weights and inputs with float32 numbers."""
 
         def look() -> bool:
-            problem = self.problem(self.work_network(self.activations[0]), self.activations[0], 4, "precision")
+            problem = self.problem(
+                self.work_network(self.activations[0]), self.activations[0], 4, "precision"
+            )
             model = self.model(problem)
             dtypes = [model.predict_proba(problem.X).dtype, *(w.dtype for w in model.get_weights())]
             try:
@@ -158,7 +165,9 @@ def as_float64(arrays: Sequence[Any], expected: Sequence[Float], what: str) -> l
         raise Failed(f"{what}: expected {len(expected)} arrays ({', '.join(names)}), found {len(arrays)}")
     for name, array, right in zip(names, arrays, expected):
         if array.shape != right.shape:
-            raise Failed(f"{what}: {name} should have shape {right.shape}, found {array.shape}{_shape_hint(array, right)}")
+            raise Failed(
+                f"{what}: {name} should have shape {right.shape}, found {array.shape}{_shape_hint(array, right)}"
+            )
         if array.dtype.kind not in "fiu":
             raise Failed(f"{what}: {name} should hold real numbers, found dtype {array.dtype}")
         if not np.isfinite(array).all():

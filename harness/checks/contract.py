@@ -21,7 +21,9 @@ def builds(ctx: Context, activation: str) -> Evidence:
     for count in (1, 7):
         P = model.predict_proba(np.full((count, sizes[0]), 0.25))
         if P.shape != (count, sizes[-1]):
-            raise Failed(f"predict_proba of {count} rows should have shape {(count, sizes[-1])}, found {P.shape}")
+            raise Failed(
+                f"predict_proba of {count} rows should have shape {(count, sizes[-1])}, found {P.shape}"
+            )
         if P.dtype.kind != "f":
             raise Failed(f"predict_proba should answer floats, found dtype {P.dtype}")
         if not np.isfinite(P).all():

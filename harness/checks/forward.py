@@ -21,7 +21,7 @@ def forward(ctx: Context, activation: str) -> Evidence:
         expected = oracle.probabilities(problem.weights, problem.X, activation)
         error = float(np.abs(found - expected).max())
         worst = max(worst, error)
-        if error > ctx.tolerance:
+        if not error <= ctx.tolerance:
             name = "-".join(map(str, problem.layer_sizes))
             known = diagnosis.forward(problem, found)
             row = int(np.abs(found - expected).max(axis=1).argmax())

@@ -19,7 +19,9 @@ REDRAWS = 20
 
 def gradients(ctx: Context, activation: str) -> Evidence:
     """Every gradient agrees with float64: each network, batches of 1, 7, 8 and 64, one to five layers."""
-    problems = [ctx.problem(sizes, activation, batch) for sizes in ctx.networks(activation) for batch in (8, 64, 1, 7)]
+    problems = [
+        ctx.problem(sizes, activation, batch) for sizes in ctx.networks(activation) for batch in (8, 64, 1, 7)
+    ]
     problems += [ctx.problem(sizes, activation, 8) for sizes in DEPTHS if ctx.can_build(sizes)]
     first: list[dict[str, Any]] = []
     for asked in problems:
@@ -28,7 +30,7 @@ def gradients(ctx: Context, activation: str) -> Evidence:
         expected = oracle.loss_and_gradients(problem.weights, problem.X, problem.y, activation)[1]
         table = per_tensor(found, expected)
         first = first or table
-        if any(row["error"] > ctx.tolerance for row in table):
+        if not all(row["error"] <= ctx.tolerance for row in table):
             raise _wrong(ctx, problem, found, table)
     return {"per_tensor": first, "tolerance": ctx.tolerance}
 
@@ -80,12 +82,19 @@ def _wrong(ctx: Context, problem: Problem, found: list[Float], table: list[dict[
 
 
 def _after_burn_in(problem: Problem) -> Problem:
-    """The same problem after five steps of the oracle's gradient descent: units have specialised, some have died."""
-    steps = oracle.sgd(problem.weights, problem.X, problem.y, problem.activation, learning_rate=0.5)
+    """The same problem after five steps of the oracle's gradient descent, on which the loss about halves.
+
+    A rate ten times larger makes ReLU networks diverge on these dense inputs, and then p underflows to 0.
+    """
+    steps = oracle.sgd(problem.weights, problem.X, problem.y, problem.activation, learning_rate=0.05)
     for _ in range(5):
         weights = next(steps)
     return Problem(
-        layer_sizes=problem.layer_sizes, activation=problem.activation, weights=weights, X=problem.X, y=problem.y
+        layer_sizes=problem.layer_sizes,
+        activation=problem.activation,
+        weights=weights,
+        X=problem.X,
+        y=problem.y,
     )
 
 
@@ -109,7 +118,7 @@ def _difference(ctx: Context, problem: Problem, rng: np.random.Generator) -> flo
         statistic = max(abs(slope - float(np.vdot(u, found[index]))) / scale for u, slope in draws)
         worst = max(worst, statistic)
         limit = tolerances.DIFFERENCES
-        if statistic > limit:
+        if not statistic <= limit:
             slopes = ", ".join(f"{d:.6g} against {float(np.vdot(u, found[index])):.6g}" for u, d in draws)
             raise Failed(
                 f"the gradient of {name} disagrees with differences of the loss ({problem.activation}): "
@@ -120,7 +129,9 @@ def _difference(ctx: Context, problem: Problem, rng: np.random.Generator) -> flo
     return worst
 
 
-def _direction(model: Model | None, problem: Problem, index: int, rng: np.random.Generator) -> tuple[Float, float]:
+def _direction(
+    model: Model | None, problem: Problem, index: int, rng: np.random.Generator
+) -> tuple[Float, float]:
     """Draw a unit Gaussian direction for one tensor and return it with the measured slope; redraw at a ReLU kink.
 
     The kink test looks at the loss alone: two step lengths that disagree mean a kink between them.

@@ -54,9 +54,7 @@ def loss_when_confidently_wrong(ctx: Context) -> Evidence:
         weights = [np.zeros_like(w) for w in base.weights]
         weights[-1][0] = margin
         y = np.full(len(base.X), 1)
-        problem = Problem(
-            layer_sizes=base.layer_sizes, activation=activation, weights=weights, X=base.X, y=y
-        )
+        problem = Problem(layer_sizes=base.layer_sizes, activation=activation, weights=weights, X=base.X, y=y)
         found = ctx.model(problem).loss_and_gradients(problem.X, y)[0]
         expected = oracle.loss(weights, problem.X, y, activation)
         if not abs(found - expected) <= max(ctx.tolerance, 1e-5) * expected:

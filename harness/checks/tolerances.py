@@ -22,3 +22,5 @@ UPDATE_FLOAT32 = 2e-3
 TRAJECTORY_FLOAT32 = 2e-3
 # Softmax rows in float32 sum to 1 within a few units in the last place times the number of classes.
 PROBABILITY = 1e-5
+# Adam divides by the root of a squared gradient: entries near epsilon = 1e-8 amplify the last digits.
+ADAM = 1e-4

@@ -70,16 +70,17 @@ class Process:
         self.notes: tuple[str, ...] = ()
         self._next_id = 0
         self._workdir = Path(tempfile.mkdtemp(prefix="backcheck-"))
-        policy = Policy(
-            readable=(*python_readable_paths(packages), folder if folder is not None else entry),
-            writable=(self._workdir,),
-            memory_bytes=limits.memory_bytes,
-            cpu_seconds=24 * 3600,
-            processes=limits.processes,
-            open_files=limits.open_files,
-            file_bytes=limits.file_bytes,
+        policy = backend.prepare(
+            Policy(
+                readable=(*python_readable_paths(packages), folder if folder is not None else entry),
+                writable=(self._workdir,),
+                memory_bytes=limits.memory_bytes,
+                cpu_seconds=24 * 3600,
+                processes=limits.processes,
+                open_files=limits.open_files,
+                file_bytes=limits.file_bytes,
+            )
         )
-        backend.prepare(policy)
         ours, theirs = socket.socketpair()
         argv = [sys.executable, "-I", "-u", "-m", "harness.worker", str(theirs.fileno())]
         self._popen = subprocess.Popen(
@@ -106,7 +107,13 @@ class Process:
         self.notes = tuple(clean(note, 500) for note in answer.get("notes", ()) if isinstance(note, str))
 
     def call(
-        self, op: str, header: Mapping[str, Any], arrays: Sequence[wire.Array], *, bytes_limit: int, seconds: float | None = None
+        self,
+        op: str,
+        header: Mapping[str, Any],
+        arrays: Sequence[wire.Array],
+        *,
+        bytes_limit: int,
+        seconds: float | None = None,
     ) -> tuple[dict[str, Any], list[wire.Array]]:
         """Ask the worker for one verb; raise SubmissionFault for anything but an answer."""
         limit = self.limits.call_seconds if seconds is None else seconds
@@ -133,7 +140,12 @@ class Process:
         _remove(self._workdir)
 
     def _exchange(
-        self, header: Mapping[str, Any], arrays: Sequence[wire.Array], seconds: float, bytes_limit: int, what: str
+        self,
+        header: Mapping[str, Any],
+        arrays: Sequence[wire.Array],
+        seconds: float,
+        bytes_limit: int,
+        what: str,
     ) -> tuple[dict[str, Any], list[wire.Array]]:
         self._next_id += 1
         watch = _Watch(self, seconds, what)
@@ -161,7 +173,9 @@ class Process:
         try:
             code = self._popen.wait(timeout=5.0)
         except subprocess.TimeoutExpired:
-            return SubmissionFault(Status.CRASHED, f"{what} closed the harness's channel", self._tail(), fatal=True)
+            return SubmissionFault(
+                Status.CRASHED, f"{what} closed the harness's channel", self._tail(), fatal=True
+            )
         self._drain.join(timeout=1.0)
         # Behind bubblewrap a signal arrives as 128 + its number.
         number = -code if code < 0 else code - 128 if code > 128 else 0
@@ -169,13 +183,17 @@ class Process:
             message = f"{what} was killed by the system, most likely for using more than {_mib(self.limits.memory_bytes)}"
             return SubmissionFault(Status.OUT_OF_MEMORY, message, self._tail(), fatal=True)
         if number == signal.SIGXCPU:
-            return SubmissionFault(Status.TIMEOUT, f"{what} used up its processor time", self._tail(), fatal=True)
+            return SubmissionFault(
+                Status.TIMEOUT, f"{what} used up its processor time", self._tail(), fatal=True
+            )
         if number:
             try:
                 name = signal.Signals(number).name
             except ValueError:
                 name = f"signal {number}"
-            return SubmissionFault(Status.CRASHED, f"the process died of {name} during {what}", self._tail(), fatal=True)
+            return SubmissionFault(
+                Status.CRASHED, f"the process died of {name} during {what}", self._tail(), fatal=True
+            )
         message = f"the process ended itself with exit status {code} during {what}"
         return SubmissionFault(Status.CRASHED, message, self._tail(), fatal=True)
 

@@ -33,7 +33,12 @@ class Session:
     """Runs one submission; starts a process when one is needed and remembers a fault in loading for good."""
 
     def __init__(
-        self, submission: Submission, *, backend: Backend, limits: Limits, budget_seconds: float = float("inf")
+        self,
+        submission: Submission,
+        *,
+        backend: Backend,
+        limits: Limits,
+        budget_seconds: float = float("inf"),
     ) -> None:
         self.submission = submission
         self.backend = backend
@@ -48,7 +53,9 @@ class Session:
         self._sent: list[Array] = []
         self._slots = 0
 
-    def build(self, layer_sizes: Sequence[int], activation: str, seed: int, *, seconds: float | None = None) -> Model:
+    def build(
+        self, layer_sizes: Sequence[int], activation: str, seed: int, *, seconds: float | None = None
+    ) -> Model:
         """Build a model in the worker; raises SubmissionFault."""
         self._slots = (self._slots + 1) % 4  # old slots are overwritten, so that memory stays bounded
         header = {"layer_sizes": list(layer_sizes), "activation": activation, "seed": seed}
@@ -141,7 +148,13 @@ class Model:
     """One built network in the worker. Every array that comes back is a plain ndarray of real numbers."""
 
     def __init__(
-        self, session: Session, slot: int, layer_sizes: tuple[int, ...], activation: str, verbs: frozenset[str], start: int
+        self,
+        session: Session,
+        slot: int,
+        layer_sizes: tuple[int, ...],
+        activation: str,
+        verbs: frozenset[str],
+        start: int,
     ) -> None:
         self.session = session
         self.slot = slot
@@ -175,7 +188,9 @@ class Model:
             raise SubmissionFault(Status.ERROR, message)
         return float(values[0].reshape(())), values[1:]
 
-    def fit(self, X: Array, y: Array, *, seconds: float | None = None, watch: bool = False, **options: Any) -> History:
+    def fit(
+        self, X: Array, y: Array, *, seconds: float | None = None, watch: bool = False, **options: Any
+    ) -> History:
         """Train in place; ``options`` are those of the contract's ``fit``."""
         header = {"options": options, "watch_inputs": watch}
         answer, values = self._call("fit", (X, y), 2_000_000, header, seconds=seconds)
@@ -209,5 +224,9 @@ class Model:
         self._require(verb)
         limit = 2 * 8 * numbers + ANSWER_SLACK
         return self.session.call(
-            verb, {**(header or {}), "slot": self.slot}, [wire.np.asarray(a) for a in arrays], bytes_limit=limit, seconds=seconds
+            verb,
+            {**(header or {}), "slot": self.slot},
+            [wire.np.asarray(a) for a in arrays],
+            bytes_limit=limit,
+            seconds=seconds,
         )

@@ -1,0 +1,145 @@
+"""Determinism and honesty: seeds decide everything, nothing given is changed, and a returned history is true."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from harness import oracle
+from harness.checks.context import Context, Failed, NotApplicable, Problem, as_float64, tensor_names
+from harness.oracle import Float
+
+Evidence = dict[str, Any]
+
+
+def same_seed_same_weights(ctx: Context) -> Evidence:
+    """Building twice with one seed gives the same bits; another seed gives other weights."""
+    activation = ctx.activations[0]
+    sizes = ctx.work_network(activation)
+    first, second, other = (ctx.session.build(sizes, activation, seed).get_weights() for seed in (5, 5, 6))
+    for name, a, b in zip(tensor_names(len(first)), first, second):
+        if a.shape != b.shape or not np.array_equal(a, b):
+            raise Failed(f"build with the same seed gives two different {name}", diagnosis="seed_ignored")
+    if all(np.array_equal(a, b) for a, b in zip(first[::2], other[::2])):
+        raise Failed("build with seeds 5 and 6 gives the same weights", diagnosis="seed_ignored")
+    return {}
+
+
+def same_seed_same_training(ctx: Context) -> Evidence:
+    """Building and training twice with one seed gives the same bits, in this process and in a fresh one."""
+    activation = ctx.activations[-1]
+    found = [_trained(ctx, activation), _trained(ctx, activation)]
+    ctx.session.restart()
+    found.append(_trained(ctx, activation))
+    for other, where in ((found[1], "in one process"), (found[2], "in two processes")):
+        for name, a, b in zip(tensor_names(len(other)), found[0], other):
+            if not np.array_equal(a, b):
+                raise Failed(
+                    f"training twice with one seed {where} gives two different {name} "
+                    f"(they differ by up to {np.abs(a - b).max():.2g}): draw every number from build's seed",
+                    diagnosis="training_unseeded",
+                )
+    return {}
+
+
+def keeps_what_it_is_given(ctx: Context) -> Evidence:
+    """``fit`` changes neither X nor y, and the weights that were set stay the caller's."""
+    activation = ctx.activations[0]
+    model, problem = ctx.posed(ctx.problem(ctx.work_network(activation), activation, 16, "updates"))
+    history = model.fit(problem.X, problem.y, epochs=2, batch_size=5, learning_rate=0.01, watch=True)
+    if history.mutated:
+        names = " and ".join("Xy"[i] for i in history.mutated if i in (0, 1))
+        raise Failed(f"fit changes the {names} that it is given", diagnosis="inputs_mutated")
+    return {}
+
+
+def predicting_changes_nothing(ctx: Context, activation: str) -> Evidence:
+    """``predict_proba`` and ``loss_and_gradients`` leave the weights alone and answer the same when asked again."""
+    model, problem = ctx.posed(ctx.problem(ctx.work_network(activation), activation, 8))
+    before = model.get_weights()
+    P = model.predict_proba(problem.X)
+    first = model.loss_and_gradients(problem.X, problem.y)
+    again = model.loss_and_gradients(problem.X, problem.y)
+    for name, a, b in zip(tensor_names(len(before)), before, model.get_weights()):
+        if not np.array_equal(a, b):
+            raise Failed(
+                f"evaluating changes {name} (by up to {np.abs(a - b).max():.2g})",
+                diagnosis="evaluation_updates",
+            )
+    same = first[0] == again[0] and all(np.array_equal(a, b) for a, b in zip(first[1], again[1]))
+    if not same:
+        raise Failed(
+            "loss_and_gradients answers differently when it is asked again with the same batch",
+            diagnosis="gradient_accumulated" if _doubled(first[1], again[1]) else None,
+        )
+    if not np.array_equal(P, model.predict_proba(problem.X)):
+        raise Failed("predict_proba answers differently when it is asked again")
+    return {}
+
+
+def history_is_true(ctx: Context) -> Evidence:
+    """A returned history says what happened: at learning rate 0 its loss and accuracy are those of the fixed weights."""
+    activation = ctx.activations[0]
+    model, problem = ctx.posed(ctx.problem(ctx.work_network(activation), activation, 40, "history"))
+    # Half of the labels are what the network answers, so that the accuracy is neither 0 nor 1.
+    right = oracle.probabilities(problem.weights, problem.X, activation).argmax(axis=1)
+    y = np.where(np.arange(40) % 2 == 0, right, problem.y)
+    history = model.fit(problem.X, y, epochs=2, batch_size=8, learning_rate=0.0)
+    if not history.series:
+        raise NotApplicable("fit returns no history")
+    loss = oracle.loss(problem.weights, problem.X, y, activation)
+    accuracy = float(np.mean(right == y))
+    seen = {}
+    for name, values in history.series.items():
+        label = name.lower()
+        if not len(values) or "val" in label or "batch" in label or "test" in label:
+            continue
+        if "loss" in label or "cost" in label:
+            _truth(name, values, (loss,), f"{loss:.6g}")
+            seen[name] = loss
+        elif "acc" in label:
+            _truth(name, values, (accuracy, 100.0 * accuracy), f"{accuracy:.4g}")
+            seen[name] = accuracy
+    if not seen:
+        raise NotApplicable("the history has neither a loss nor an accuracy")
+    return {"checked": seen}
+
+
+def overfits_twenty_examples(ctx: Context) -> Evidence:
+    """Training long on twenty examples of different classes gets all of them right."""
+    activation = "relu" if "relu" in ctx.activations else ctx.activations[0]
+    sizes = ctx.work_network(activation)
+    rng = ctx.rng("overfit")
+    X = rng.uniform(0.0, 1.0, (20, sizes[0]))
+    y = np.arange(20) % sizes[-1]
+    model = ctx.session.build(sizes, activation, 11)
+    epochs = 1500 if sizes[0] < 100 else 150
+    model.fit(X, y, epochs=epochs, batch_size=10, learning_rate=0.1)
+    right = int((model.predict_proba(X).argmax(axis=1) == y).sum())
+    if right < 20:
+        raise Failed(
+            f"after {epochs} epochs on 20 examples {right} are right, 20 expected", evidence={"right": right}
+        )
+    return {"epochs": epochs}
+
+
+def _truth(name: str, values: Float, allowed: tuple[float, ...], said: str) -> None:
+    if not any(np.allclose(values, value, rtol=1e-4, atol=1e-6) for value in allowed):
+        shown = ", ".join(f"{v:.6g}" for v in values[:3])
+        raise Failed(
+            f"fit's history[{name!r}] says {shown} while the weights stay as they are, where {said} is true",
+            diagnosis="history_untrue",
+        )
+
+
+def _trained(ctx: Context, activation: str) -> list[Float]:
+    sizes = ctx.work_network(activation)
+    problem: Problem = ctx.problem(sizes, activation, 30, "determinism")
+    model = ctx.session.build(sizes, activation, 21)
+    model.fit(problem.X, problem.y, epochs=2, batch_size=7, learning_rate=0.05)
+    return as_float64(model.get_weights(), problem.weights, "get_weights() after fit")
+
+
+def _doubled(first: list[Any], again: list[Any]) -> bool:
+    return all(np.allclose(np.asarray(b), 2.0 * np.asarray(a), rtol=1e-5) for a, b in zip(first, again))

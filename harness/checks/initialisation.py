@@ -1,0 +1,94 @@
+"""Initialisation: Glorot-uniform weights and zero biases, tested as distributions (Glorot and Bengio 2010, equation 16)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from harness import diagnosis
+from harness.checks.context import Context, Failed, NotApplicable, as_float64
+from harness.oracle import Float
+
+Evidence = dict[str, Any]
+SIGNIFICANCE = 1e-7  # for each test: with some 20 tests in a grading, one false alarm in 500,000
+
+
+def glorot_uniform(ctx: Context) -> Evidence:
+    """Each W is uniform on [-M, M], M = sqrt(6 / (fan_in + fan_out)), and the biases are zero."""
+    sizes, weights = _built(ctx)
+    for layer, (W, b) in enumerate(zip(weights[::2], weights[1::2]), start=1):
+        limit = float(np.sqrt(6.0 / sum(W.shape)))
+        if np.abs(b).max() > 0:
+            raise _wrong(
+                sizes, weights, f"b{layer} should start at zero, found values up to {np.abs(b).max():.3g}"
+            )
+        if np.abs(W).max() > limit * (1 + 1e-6):
+            raise _wrong(
+                sizes,
+                weights,
+                f"W{layer} reaches {np.abs(W).max():.4g}, the Glorot limit for {W.shape} is {limit:.4g}",
+            )
+        if (p := _uniform(W, limit)) < SIGNIFICANCE:
+            message = (
+                f"W{layer} is not uniform on +-{limit:.4g}: mean {W.mean():.3g}, standard deviation {W.std():.4g} "
+                f"({limit / np.sqrt(3):.4g} expected), largest {np.abs(W).max():.4g}, p = {p:.1g}"
+            )
+            raise _wrong(sizes, weights, message)
+    return {"network": list(sizes)}
+
+
+def layers_are_independent(ctx: Context) -> Evidence:
+    """No layer's weights repeat another's: each has draws of its own."""
+    _, weights = _built(ctx)
+    matrices = [W.ravel() / max(float(np.abs(W).max()), 1e-300) for W in weights[::2]]
+    for i, first in enumerate(matrices):
+        for j, second in enumerate(matrices[:i]):
+            count = min(len(first), len(second))
+            if count < 20 or min(first[:count].std(), second[:count].std()) == 0:
+                continue
+            correlation = float(np.corrcoef(first[:count], second[:count])[0, 1])
+            # Under independence sqrt(n) r is standard normal; 6.5 has p = 1e-10.
+            if abs(correlation) * np.sqrt(count) > 6.5:
+                raise Failed(
+                    f"W{i + 1} repeats W{j + 1} (correlation {correlation:.3f} over {count} entries): "
+                    "the generator is seeded again for each layer",
+                    diagnosis="init_same_stream",
+                )
+    return {}
+
+
+def _built(ctx: Context) -> tuple[tuple[int, ...], list[Float]]:
+    if ctx.part == "package":
+        raise NotApplicable("a framework's own initialisation is accepted in the package part")
+
+    def make() -> tuple[tuple[int, ...], list[Float]]:
+        activation = ctx.activations[0]
+        sizes = ctx.networks(activation)[0]
+        seed = int(ctx.rng("initialisation").integers(1 << 20))
+        like = [np.empty(shape) for i, o in zip(sizes[:-1], sizes[1:]) for shape in ((i, o), (o,))]
+        return sizes, as_float64(
+            ctx.session.build(sizes, activation, seed).get_weights(), like, "get_weights()"
+        )
+
+    return ctx.once("built", make)
+
+
+def _uniform(W: Float, limit: float) -> float:
+    """Return the p-value of Kolmogorov and Smirnov's test that ``W`` is uniform on [-limit, limit]."""
+    # Imported here: SciPy's statistics take half a second to import, which --help should not wait for.
+    from scipy.special import kolmogorov
+
+    values = np.sort(W.ravel())
+    n = len(values)
+    cdf = np.clip((values + limit) / (2 * limit), 0.0, 1.0)
+    steps = np.arange(n + 1) / n
+    distance = max(float((steps[1:] - cdf).max()), float((cdf - steps[:-1]).max()))
+    return float(kolmogorov((np.sqrt(n) + 0.12 + 0.11 / np.sqrt(n)) * distance))
+
+
+def _wrong(sizes: tuple[int, ...], weights: list[Float], message: str) -> Failed:
+    known = diagnosis.initialisation(sizes, weights)
+    return Failed(
+        f"{known.sentence} [{message}]" if known else message, diagnosis=known.id if known else None
+    )

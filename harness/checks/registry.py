@@ -1,0 +1,127 @@
+"""Every check, in the order in which they run: the table of contents of what backcheck proves.
+
+``needs`` names checks (of the same activation where they have one) that must have passed: a broken forward pass fails the
+forward check once, and what rests on it is skipped. Points of a group are shared out by ``weight``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.checks import contract, determinism, forward, gradients, initialisation, loss, training, updates
+from harness.checks.properties import PROPERTIES
+from harness.oracle import ACTIVATIONS
+
+Run = Callable[..., dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One check: ``run(ctx)``, or ``run(ctx, activation)`` where ``activation`` is given."""
+
+    name: str
+    group: str
+    run: Run
+    activation: str | None
+    needs: tuple[str, ...]
+    weight: float
+
+    @property
+    def id(self) -> str:
+        """The check's id, as in ``gradients[tanh]``."""
+        return f"{self.name}[{self.activation}]" if self.activation else self.name
+
+    @property
+    def proves(self) -> str:
+        """One sentence: what is proved when the check passes."""
+        return " ".join((self.run.__doc__ or "").split())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A line of the table below."""
+
+    group: str
+    run: Run
+    needs: tuple[str, ...] = ()
+    weight: float = 1.0
+    each: bool = False  # once for each activation
+
+
+TABLE: tuple[Entry, ...] = (
+    Entry(group="contract", run=contract.builds, each=True),
+    Entry(group="contract", run=contract.weights_round_trip, needs=("builds",), weight=2),
+    Entry(group="contract", run=contract.gradients_shape, needs=("builds",), each=True),
+    Entry(group="contract", run=contract.other_networks, needs=("builds",)),
+    Entry(group="forward", run=forward.forward, needs=("builds", "weights_round_trip"), each=True, weight=3),
+    Entry(group="forward", run=contract.activations_differ, needs=("builds", "weights_round_trip")),
+    Entry(group="loss", run=loss.loss, needs=("forward", "gradients_shape"), each=True, weight=2),
+    Entry(group="loss", run=loss.loss_of_uniform_output, needs=("gradients_shape", "weights_round_trip")),
+    Entry(group="loss", run=loss.loss_when_confidently_wrong, needs=("loss",), weight=2),
+    Entry(
+        group="gradients", run=gradients.gradients, needs=("forward", "gradients_shape"), each=True, weight=3
+    ),
+    Entry(
+        group="gradients",
+        run=gradients.finite_differences,
+        needs=("forward", "gradients"),
+        each=True,
+        weight=2,
+    ),
+    Entry(group="updates", run=updates.full_batch_update, needs=("gradients",), each=True, weight=2),
+    Entry(group="updates", run=updates.ten_steps, needs=("full_batch_update",), each=True),
+    Entry(
+        group="updates",
+        run=updates.small_step_lowers_the_loss,
+        needs=("full_batch_update",),
+        each=True,
+        weight=0.5,
+    ),
+    Entry(group="updates", run=updates.learning_rate_zero, needs=("builds",)),
+    Entry(group="updates", run=updates.weight_decay, needs=("full_batch_update", "ten_steps"), each=True),
+    Entry(group="updates", run=updates.adam, needs=("gradients",), weight=2),
+    Entry(group="updates", run=updates.adam_weight_decay, needs=("adam",)),
+    Entry(group="training", run=training.uses_every_example_once, needs=("full_batch_update",), weight=2),
+    Entry(group="training", run=training.batch_size_is_respected, needs=("full_batch_update",)),
+    Entry(group="training", run=training.runs_the_epochs_asked_for, needs=("full_batch_update", "ten_steps")),
+    Entry(group="training", run=training.reshuffles_every_epoch, needs=("uses_every_example_once",)),
+    Entry(group="training", run=initialisation.glorot_uniform, needs=("builds",), weight=2),
+    Entry(group="training", run=initialisation.layers_are_independent, needs=("builds",)),
+    Entry(group="training", run=determinism.same_seed_same_weights, needs=("builds",)),
+    Entry(group="training", run=determinism.same_seed_same_training, needs=("same_seed_same_weights",)),
+    Entry(group="training", run=determinism.keeps_what_it_is_given, needs=("builds",)),
+    Entry(
+        group="training", run=determinism.predicting_changes_nothing, needs=("gradients_shape",), each=True
+    ),
+    Entry(group="training", run=determinism.history_is_true, needs=("forward", "learning_rate_zero")),
+    Entry(group="training", run=determinism.overfits_twenty_examples, needs=("full_batch_update",)),
+)
+
+
+def checks(activations: Sequence[str] = ACTIVATIONS) -> tuple[Check, ...]:
+    """Return every check in order, expanded over the activations."""
+    properties = (
+        Entry(group="properties", run=run, needs=needs, each=each, weight=weight)
+        for run, each, needs, weight in PROPERTIES
+    )
+    return tuple(check for entry in (*TABLE, *properties) for check in _expand(entry, activations))
+
+
+def rests_on(check: Check, other: Check) -> bool:
+    """Whether ``check`` is skipped when ``other`` did not pass: same activation, where both have one."""
+    alike = check.activation is None or other.activation is None or check.activation == other.activation
+    return other.name in check.needs and alike
+
+
+def _expand(entry: Entry, activations: Sequence[str]) -> Iterator[Check]:
+    for activation in activations if entry.each else (None,):
+        yield Check(
+            name=entry.run.__name__,
+            group=entry.group,
+            run=entry.run,
+            activation=activation,
+            needs=entry.needs,
+            weight=entry.weight,
+        )

@@ -1,0 +1,203 @@
+"""Training: which examples ``fit`` used, how often and in what batches, read off W1 after training on probe data.
+
+The inputs are one-hot, so example i touches only row i of W1. With a small learning rate the deltas of the first layer
+hardly change while training, and row i moves by ``-learning_rate x sum over its uses of delta_i / batch size``. One
+division gives, for each example, the sum of 1 / (size of its batch) over its uses: exact algebra, no hooks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from harness import oracle
+from harness.checks.context import SMALL, Context, Failed, Problem, as_float64
+from harness.oracle import Float
+
+Evidence = dict[str, Any]
+
+EXAMPLES = 22
+BATCH = 4  # 22 = 5 x 4 + 2: the last batch is short
+TAIL = EXAMPLES % BATCH
+LEARNING_RATE = 2e-3  # small enough that deltas change by under 2 % in an epoch, large enough for float32
+SLACK = 0.15  # of 1/4: the counts are whole numbers, so this is generous
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uses:
+    """For each example: ``share``, the sum of 1 / batch size over its uses, and how badly that explains its row."""
+
+    share: Float  # (EXAMPLES,)
+    residual: Float  # (EXAMPLES,) relative to the row's movement; 0 for a row that did not move
+    moved: Float  # (EXAMPLES,) norms of the rows' movements over those of one use in a batch of 1
+
+
+def uses_every_example_once(ctx: Context) -> Evidence:
+    """An epoch uses every example exactly once, with its own label, the short last batch included."""
+    uses = _uses(ctx, epochs=1)
+    _explained(uses)
+    unused = int((uses.share < SLACK / BATCH).sum())
+    if unused:
+        if unused == TAIL:
+            raise Failed(
+                f"an epoch of {EXAMPLES} examples in batches of {BATCH} leaves out {unused}: the short last batch is dropped",
+                diagnosis="tail_dropped",
+            )
+        total = float(uses.share.sum())
+        if np.any(uses.share > 1.5 / BATCH) and total > 4.0:
+            raise Failed(
+                f"an epoch leaves out {unused} of {EXAMPLES} examples and uses others more than once: "
+                "examples are drawn with replacement, or rows were overwritten while shuffling",
+                diagnosis="with_replacement",
+            )
+        raise Failed(f"an epoch leaves out {unused} of {EXAMPLES} examples")
+    expected = np.sort(np.r_[np.full(EXAMPLES - TAIL, 1 / BATCH), np.full(TAIL, 1 / TAIL)])
+    found = np.sort(uses.share)
+    if np.all(np.abs(found - expected) < SLACK * expected):
+        return {"shares": [round(float(s), 4) for s in uses.share]}
+    raise _wrong_shares(found, expected)
+
+
+def runs_the_epochs_asked_for(ctx: Context) -> Evidence:
+    """Three epochs use every example three times, one epoch once: none missing, none extra, none restarted."""
+    uses = _uses(ctx, epochs=3)
+    _explained(uses)
+    expected = 3.0 * (EXAMPLES // BATCH + 1)
+    found = float(uses.share.sum())
+    once = float(_uses(ctx, epochs=1).share.sum())
+    # The sum over examples of 1 / batch size is the number of batches, whatever their sizes.
+    if abs(found - 3.0 * once) > SLACK * expected:
+        extra = found / once
+        raise Failed(
+            f"fit(epochs=3) makes {extra:.2f} times as many updates as fit(epochs=1), 3 expected",
+            diagnosis="extra_epoch" if abs(extra - round(extra)) < 0.1 and extra > 0.5 else None,
+        )
+    return {"batches": found}
+
+
+def batch_size_is_respected(ctx: Context) -> Evidence:
+    """Updates are made on batches of the size asked for: one an update, averaged over it."""
+    uses = _uses(ctx, epochs=1)
+    _explained(uses)
+    used = uses.share[uses.share > SLACK / BATCH]
+    typical = float(np.median(used)) if len(used) else 0.0
+    if abs(typical - 1 / BATCH) > SLACK / BATCH:
+        if abs(typical - 1 / EXAMPLES) < SLACK / EXAMPLES:
+            raise Failed(
+                f"batch_size={BATCH} is ignored: each example weighs 1/{EXAMPLES}, the whole set is one batch",
+                diagnosis="wrong_batch_size",
+            )
+        size = 1.0 / typical if typical > 0 else float("inf")
+        raise Failed(
+            f"with batch_size={BATCH} each example weighs {typical:.4g} in its update, 1/{BATCH} expected: "
+            f"as if batches held {size:.3g} examples",
+            diagnosis="wrong_batch_size" if abs(size - round(size)) < 0.05 * size else None,
+        )
+    return {"weight": typical}
+
+
+def reshuffles_every_epoch(ctx: Context) -> Evidence:
+    """The order of the examples is drawn anew each epoch: the short last batch does not always hold the same ones."""
+    tails = [_tail(_uses(ctx, epochs=1, seed=seed)) for seed in (0, 1, 2)]
+    if any(tail is None for tail in tails):
+        raise Failed("the short last batch cannot be told apart, so its members cannot be followed")
+    last = tuple(range(EXAMPLES - TAIL, EXAMPLES))
+    if all(tail == last for tail in tails):
+        raise Failed(
+            f"three trainings end their epoch with examples {_names(last)}: the data are not shuffled",
+            diagnosis="no_shuffle",
+        )
+    for seed in (0, 1):
+        # By chance four epochs share their tail once in ten million trainings.
+        uses = _uses(ctx, epochs=4, seed=seed)
+        always = np.flatnonzero(uses.share > 4.0 * 0.9 / TAIL)
+        if len(always) != TAIL:
+            return {"tails": [list(tail) for tail in tails if tail]}
+    raise Failed(
+        f"four epochs end with the same examples {_names(tuple(always))}: shuffled once, before the first epoch",
+        diagnosis="shuffled_once",
+    )
+
+
+def _names(rows: tuple[int, ...]) -> str:
+    return " and ".join(str(int(row)) for row in rows)
+
+
+def _tail(uses: Uses) -> tuple[int, ...] | None:
+    rows = np.flatnonzero(uses.share > 1.5 / BATCH)
+    return tuple(int(r) for r in rows) if len(rows) == TAIL else None
+
+
+def _explained(uses: Uses) -> None:
+    """Raise Failed where the rows of W1 did not move along their own deltas."""
+    if float(uses.moved.max(initial=0.0)) == 0.0:
+        raise Failed("fit leaves the first layer's weights exactly as they were", diagnosis="no_update")
+    if float(uses.moved.max()) > 100.0:
+        raise Failed(
+            "after fit the first layer has nothing to do with the weights that were set: fit draws new weights, "
+            "or takes far larger steps than the learning rate says",
+            diagnosis="reinitialised" if float(uses.moved.min()) > 100.0 else None,
+        )
+    if np.all(uses.share <= SLACK / BATCH) and float(np.median(uses.residual)) < 0.2:
+        raise Failed("fit moves the weights up the gradient, or by far less than the learning rate says")
+    wrong = int((uses.residual > 0.35).sum())
+    if wrong:
+        raise Failed(
+            f"{wrong} of {EXAMPLES} rows of W1 moved in a direction that their own label does not explain: "
+            "images and labels are not kept together, or the update is not one of gradient descent",
+            diagnosis="xy_shuffled_apart" if wrong >= 5 else None,
+        )
+
+
+def _wrong_shares(found: Float, expected: Float) -> Failed:
+    listed = ", ".join(f"{v:.3f}" for v in np.unique(np.round(found, 2)))
+    tail = np.allclose(found, 1 / BATCH, rtol=SLACK)
+    if tail:
+        return Failed(
+            f"the {TAIL} examples of the short last batch weigh 1/{BATCH} each: its sum is divided by {BATCH}, not by {TAIL}",
+            diagnosis="fixed_batch_size",
+        )
+    total = found.sum() / expected.sum()
+    more = f"; in all {total:.2f} times the updates of one epoch" if abs(total - 1) > SLACK else ""
+    return Failed(
+        f"the examples of one epoch weigh {listed} in their updates, 1/{BATCH} and (last batch) 1/{TAIL} expected{more}",
+        evidence={"shares": [float(v) for v in found]},
+    )
+
+
+def _uses(ctx: Context, *, epochs: int, seed: int = 0) -> Uses:
+    return ctx.once(("uses", epochs, seed), lambda: _measure(ctx, epochs, seed))
+
+
+def _measure(ctx: Context, epochs: int, seed: int) -> Uses:
+    activation = "tanh" if "tanh" in ctx.activations else ctx.activations[0]
+    sizes = ctx.work_network(activation)
+    if sizes == SMALL:
+        sizes = (EXAMPLES, *SMALL[1:])
+    base = ctx.problem(sizes, activation, EXAMPLES, "probe")
+    asked = Problem(
+        layer_sizes=sizes, activation=activation, weights=base.weights, X=np.eye(EXAMPLES, sizes[0]), y=base.y
+    )
+    model, problem = ctx.posed(asked, seed=seed)
+    model.fit(problem.X, problem.y, epochs=epochs, batch_size=BATCH, learning_rate=LEARNING_RATE)
+    after = as_float64(model.get_weights(), problem.weights, "get_weights() after fit")
+    # The middle of the way: the deltas' drift over the training cancels to first order.
+    middle = [(b + a) / 2 for b, a in zip(problem.weights, after)]
+    if max(float(np.abs(a - b).max()) for b, a in zip(problem.weights, after)) > 0.5:
+        middle = problem.weights
+    deltas = np.stack(
+        [
+            oracle.loss_and_gradients(middle, problem.X[i : i + 1], problem.y[i : i + 1], activation)[1][1]
+            for i in range(EXAMPLES)
+        ]
+    )
+    steps = (problem.weights[0] - after[0])[:EXAMPLES] / LEARNING_RATE
+    squares = (deltas * deltas).sum(axis=1)
+    share = (steps * deltas).sum(axis=1) / squares
+    rest = np.linalg.norm(steps - share[:, None] * deltas, axis=1)
+    length = np.linalg.norm(steps, axis=1)
+    # In float32 a row that was not used still shows the rounding of nothing: it does not move at all.
+    residual = np.where(length > 0, rest / np.maximum(length, 1e-300), 0.0)
+    return Uses(share=share, residual=residual, moved=length / np.sqrt(squares))

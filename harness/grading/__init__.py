@@ -1,0 +1,1 @@
+"""Grading: from a plan of checks and experiments, through worker processes, to a record."""

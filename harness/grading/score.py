@@ -1,0 +1,112 @@
+"""From results to a verdict: points by the rubric, experiments judged against what a correct implementation reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from harness.grading.accuracy import AccuracyRun
+from harness.grading.plan import Plan
+from harness.records import CheckResult, ExperimentResult, Status, Verdict
+from harness.spec import Experiment
+from harness.statistics import Distribution, judge, screening_range
+
+
+def score_check(result: CheckResult, points: float) -> CheckResult:
+    """Give a result its points: only a measured pass scores; what did not apply, or failed in the harness, is not counted."""
+    counted = not (result.status is Status.HARNESS_ERROR or result.evidence.get("not_applicable"))
+    worth = points if counted else 0.0
+    return replace(result, max_points=worth, points=worth if result.status is Status.PASS else 0.0)
+
+
+def needs_another_run(runs: Sequence[AccuracyRun], distribution: Distribution | None, family: int) -> bool:
+    """Whether a verdict on these runs asks for one more on a fresh seed."""
+    if not runs or distribution is None or any(run.status is not Status.PASS for run in runs):
+        return not runs
+    return judge(_accuracies(runs), distribution, family=family).status == "rerun"
+
+
+def judge_experiment(
+    experiment: Experiment,
+    runs: Sequence[AccuracyRun],
+    *,
+    distribution: Distribution | None,
+    family: int,
+    points: float,
+) -> ExperimentResult:
+    """Judge the runs of one experiment."""
+    accuracies = tuple(_accuracies(runs))
+    low = high = None
+    bad = next((run for run in runs if run.status is not Status.PASS), None)
+    if distribution is not None:
+        band = screening_range(distribution, family=family)
+        low, high = band.low, band.high
+    if bad is not None:
+        status, message = bad.status, bad.message
+    elif distribution is None:
+        status = Status.HARNESS_ERROR
+        message = "backcheck has no calibration of this experiment; this costs no points"
+    else:
+        judgement = judge(accuracies, distribution, family=family)
+        status = Status.PASS if judgement.status == "pass" else Status.FAIL
+        low, high, message = judgement.low, judgement.high, judgement.message
+    worth = 0.0 if status is Status.HARNESS_ERROR else points
+    return ExperimentResult(
+        id=experiment.id,
+        reported=experiment.reported,
+        low=low,
+        high=high,
+        accuracies=accuracies,
+        status=status,
+        message=message,
+        evidence=_evidence(runs, distribution),
+        seconds=sum(run.seconds for run in runs),
+        max_points=worth,
+        points=worth if status is Status.PASS else 0.0,
+    )
+
+
+def verdict(
+    plan: Plan,
+    checks: Sequence[CheckResult],
+    experiments: Sequence[ExperimentResult],
+    *,
+    notes: Sequence[str] = (),
+    seconds: float = 0.0,
+) -> Verdict:
+    """Add up one submission's verdict."""
+    scored = tuple(score_check(result, plan.points[result.id]) for result in checks)
+    everything = [*scored, *experiments]
+    return Verdict(
+        name=plan.submission.name,
+        path=str(plan.submission.path),
+        part=plan.submission.part,
+        score=sum(item.points for item in everything),
+        max_score=sum(item.max_points for item in everything),
+        checks=scored,
+        experiments=tuple(experiments),
+        notes=tuple(notes),
+        seconds=seconds,
+    )
+
+
+def _accuracies(runs: Sequence[AccuracyRun]) -> list[float]:
+    return [run.accuracy for run in runs if run.accuracy is not None]
+
+
+def _evidence(runs: Sequence[AccuracyRun], distribution: Distribution | None) -> dict[str, Any]:
+    evidence: dict[str, Any] = {
+        "seeds": [run.seed for run in runs],
+        "blinds": [run.blind for run in runs],
+        "details": [run.detail for run in runs if run.detail],
+    }
+    if distribution is not None:
+        evidence["calibration"] = {
+            "runs": distribution.n,
+            "mean": sum(distribution.accuracies) / distribution.n,
+        }
+    for name in ("confusion", "history"):
+        if runs and name in runs[0].evidence:
+            evidence[name] = runs[0].evidence[name]
+    return evidence

@@ -1,0 +1,112 @@
+"""One grading from paths to record: what the command line and the tests call."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import UsageError
+from harness.grading.command import fresh_seed
+from harness.grading.environment import environment
+from harness.grading.grade import first_units, grade
+from harness.grading.plan import Plan, plan
+from harness.grading.units import Outcome, Settings, Unit
+from harness.progress import Progress
+from harness.records import Record, Status
+from harness.sandbox.backend import choose
+from harness.spec import Spec, load_rubric, load_spec
+from harness.submission import discover
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradingOptions:
+    """Everything that decides a grading."""
+
+    paths: Sequence[Path]
+    profile: str = "standard"
+    experiments: str | None = None
+    jobs: int | None = None
+    seed: int | None = None
+    rubric: Path | None = None
+    spec: Path | None = None
+    sandbox: str | None = None
+    trust_submissions: bool = False
+    quiet: bool = True
+
+    @classmethod
+    def from_args(cls, args: argparse.Namespace) -> GradingOptions:
+        """Take the options from a parsed command line."""
+        return cls(
+            paths=[Path(path) for path in args.paths],
+            profile=args.profile,
+            experiments=getattr(args, "experiments", None),
+            jobs=args.jobs,
+            seed=args.seed,
+            rubric=args.rubric,
+            spec=args.spec,
+            sandbox=args.sandbox,
+            trust_submissions=args.trust_submissions,
+            quiet=args.quiet,
+        )
+
+
+def plans_for(options: GradingOptions) -> tuple[Spec, list[Plan]]:
+    """Find the submissions and plan each."""
+    spec, rubric = load_spec(options.spec), load_rubric(options.rubric)
+    submissions = discover(options.paths)
+    if not submissions:
+        where = ", ".join(str(path) for path in options.paths)
+        raise UsageError(f"no submission in {where}: NAME.py, NAME.ipynb or NAME/submission.py are expected")
+    plans = [
+        plan(submission, spec=spec, rubric=rubric, profile=options.profile, experiments=options.experiments)
+        for submission in submissions
+    ]
+    return spec, plans
+
+
+def grade_paths(options: GradingOptions) -> Record:
+    """Grade what the options name and return the record."""
+    spec, plans = plans_for(options)
+    # Asked once here, so that a machine without walls is refused before anything runs.
+    backend = choose(trust=options.trust_submissions, prefer=options.sandbox)
+    settings = Settings(
+        seed=options.seed if options.seed is not None else fresh_seed(),
+        trust_submissions=options.trust_submissions,
+        sandbox=options.sandbox,
+    )
+    if any(p.experiments for p in plans):
+        from harness.data import load_dataset
+
+        load_dataset(spec.dataset)  # fetched once, before the pool: no two workers wait for one download
+    units = first_units(plans, spec, settings)
+    with Progress(sum(unit.weight for unit in units), "grading", enabled=not options.quiet) as progress:
+
+        def report(unit: Unit, outcome: Outcome) -> None:
+            if unit.attempt:
+                progress.add(unit.weight)
+            progress.done(unit.weight, unit.label, _summary(outcome))
+
+        verdicts = grade(plans, spec=spec, settings=settings, jobs=options.jobs, report=report)
+    errors = [
+        f"{v.name}: {item.id}: {item.message}"
+        for v in verdicts
+        for item in (*v.checks, *v.experiments)
+        if item.status is Status.HARNESS_ERROR
+    ]
+    return Record(
+        submissions=tuple(verdicts),
+        profile=options.profile,
+        seed=settings.seed,
+        environment=environment(backend.name),
+        harness_errors=tuple(errors),
+    )
+
+
+def _summary(outcome: Outcome) -> str:
+    if outcome.run is not None:
+        run = outcome.run
+        return f"{run.accuracy:.2f} %" if run.accuracy is not None else str(run.status)
+    bad = sum(r.status not in (Status.PASS, Status.SKIPPED) for r in outcome.checks)
+    return f"{bad} of {len(outcome.checks)} checks failed" if bad else "checks passed"

@@ -1,0 +1,117 @@
+"""Units of work: the smallest things that are run, stored and sent to other machines. A unit and its outcome are plain data."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+
+from harness.checks.registry import Check
+from harness.data import Dataset, load_dataset
+from harness.grading.accuracy import AccuracyRun, run_experiment
+from harness.grading.checking import run_checks
+from harness.grading.plan import Plan
+from harness.records import CheckResult
+from harness.sandbox.backend import choose
+from harness.session import Limits
+from harness.spec import Experiment
+from harness.submission import Submission
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What every unit of one grading shares."""
+
+    seed: int
+    trust_submissions: bool = False
+    sandbox: str | None = None  # a backend by name, or None for the best there is
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """All checks of a submission, or one accuracy run (``experiment`` and ``attempt``, 0 for the first)."""
+
+    submission: Submission
+    settings: Settings
+    checks: tuple[str, ...] = ()
+    activations: tuple[str, ...] = ()
+    experiment: Experiment | None = None
+    dataset: str = "mnist"
+    attempt: int = 0
+
+    @property
+    def label(self) -> str:
+        """What progress calls it."""
+        what = "checks" if self.experiment is None else self.experiment.id
+        return f"{self.submission.name} {what}" + (f" (seed {self.attempt + 1})" if self.attempt else "")
+
+    @property
+    def weight(self) -> float:
+        """A rough cost for progress, in seconds on an ordinary machine."""
+        if self.experiment is None:
+            return 3.0
+        protocol = self.experiment.protocol
+        return 1.0 + protocol.epochs * protocol.train_images * 4e-5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What running a unit gave."""
+
+    checks: tuple[CheckResult, ...] = ()
+    notes: tuple[str, ...] = ()
+    run: AccuracyRun | None = None
+    seconds: float = 0.0
+
+
+def draw(seed: int, *key: object) -> int:
+    """Derive a number from the grading's seed; without that seed it tells nothing about any other."""
+    text = "\0".join(map(str, (seed, *key)))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+
+
+def check_unit(plan: Plan, settings: Settings, activations: tuple[str, ...]) -> Unit:
+    """Return the unit that runs a plan's checks."""
+    ids = tuple(check.id for check in plan.checks)
+    return Unit(submission=plan.submission, settings=settings, checks=ids, activations=activations)
+
+
+def run_unit(unit: Unit) -> Outcome:
+    """Run one unit here. Needs nothing but the unit, so that any process of any machine can."""
+    start = time.monotonic()
+    settings = unit.settings
+    backend = choose(trust=settings.trust_submissions, prefer=settings.sandbox)
+    if unit.experiment is None:
+        results, notes = run_checks(
+            unit.submission,
+            _listed(unit),
+            seed=draw(settings.seed, "checks", unit.submission.name),
+            backend=backend,
+            limits=settings.limits,
+        )
+        return Outcome(checks=tuple(results), notes=notes, seconds=time.monotonic() - start)
+    key = (unit.submission.name, unit.experiment.id, unit.attempt)
+    run = run_experiment(
+        unit.submission,
+        unit.experiment,
+        data=_dataset(unit.dataset),
+        seed=draw(settings.seed, "build", *key),
+        blind=draw(settings.seed, "blind", *key),
+        backend=backend,
+        limits=settings.limits,
+    )
+    return Outcome(run=run, seconds=time.monotonic() - start)
+
+
+def _listed(unit: Unit) -> tuple[Check, ...]:
+    from harness.checks.registry import checks
+
+    wanted = set(unit.checks)
+    return tuple(check for check in checks(unit.activations) if check.id in wanted)
+
+
+@lru_cache(maxsize=2)
+def _dataset(name: str) -> Dataset:
+    return load_dataset(name)
