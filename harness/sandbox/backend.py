@@ -31,7 +31,7 @@ ALWAYS = (
     "--hostname",
     "backcheck",
 )
-# Enough of root's power for the worker to give the rest away (see user.become): bubblewrap would keep everything.
+# Enough of root's power for the worker to give itself away (see user.become).
 CAPABILITIES = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_DAC_READ_SEARCH")
 
 
@@ -49,9 +49,9 @@ class Backend:
         return replace(policy, backend=self.name)
 
     def wrap(self, argv: Sequence[str], policy: Policy) -> list[str]:
-        """The command that runs ``argv`` behind the outer walls; inherited descriptors and the working folder stay.
+        """The command that runs ``argv`` behind the outer walls.
 
-        The command ends when the thread that starts it ends.
+        Inherited descriptors and the working folder stay. It ends when the thread that starts it ends.
         """
         if self.name != "bubblewrap":
             return list(argv)
@@ -61,7 +61,7 @@ class Backend:
 def choose(trust: bool = False, prefer: str | None = None) -> Backend:
     """The strongest backend that works here; ``prefer`` asks for one by name.
 
-    SandboxError if there is none, or not the one asked for, unless ``trust`` says that submissions need no walls.
+    SandboxError if there is none, or not the one asked for, unless ``trust`` says that none is needed.
     """
     if prefer is not None and prefer not in BACKENDS:
         raise SandboxError(f"sandbox: no backend is called {prefer!r}; there are {', '.join(BACKENDS)}")
@@ -111,7 +111,7 @@ def _find_bubblewrap() -> Backend | str:
     program = shutil.which("bwrap")
     if program is None:
         return "bwrap is not installed"
-    variants = [("--unshare-user",)]
+    variants: list[tuple[str, ...]] = [("--unshare-user",)]
     if os.geteuid() == 0:
         # Root without a user namespace can give the worker a user of its own; with one it has none to give.
         granted = [word for capability in CAPABILITIES for word in ("--cap-add", capability)]
@@ -121,7 +121,8 @@ def _find_bubblewrap() -> Backend | str:
         try:
             answer = subprocess.run(
                 [program, *flags, *ALWAYS, *NAMESPACES["network_namespace"], *NAMESPACES["process_namespace"],
-                 "--ro-bind", "/", "/", "--proc", "/proc", "--perms", "1777", "--size", "65536", "--tmpfs", "/tmp",
+                 "--ro-bind", "/", "/", "--proc", "/proc",
+                 "--perms", "1777", "--size", "65536", "--tmpfs", "/tmp",
                  "--", sys.executable, "-I", "-S", "-c", "pass"],
                 capture_output=True, timeout=20, check=False, stdin=subprocess.DEVNULL,
             )  # fmt: skip

@@ -175,7 +175,7 @@ def _ruleset(policy: Policy) -> landlock.Ruleset | None:
 
 
 class _Absent:
-    """An import hook: a package that the policy hides is not there, rather than forbidden. A courtesy, not a wall."""
+    """An import hook: a hidden package is not there, rather than forbidden. A courtesy, not a wall."""
 
     def __init__(self, names: frozenset[str]) -> None:
         self.names = names
@@ -196,13 +196,13 @@ def _hide_packages(policy: Policy) -> None:
         if folder.name in ("site-packages", "dist-packages") and folder.is_dir() and str(folder) in sys.path:
             seen = {path.name.partition(".")[0] for path in policy.readable if path.parent == folder}
             names |= {entry.partition(".")[0] for entry in os.listdir(folder)} - seen
-    sys.meta_path.insert(0, _Absent(frozenset(names) - set(sys.modules)))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, _Absent(frozenset(names) - set(sys.modules)))
 
 
 def _start_guardian() -> None:
     """Fork a process outside the walls that ends this one's group once this one has ended.
 
-    Without a process namespace, children would outlive a worker that dies or is killed together with the grader.
+    Without a process namespace, children would outlive a worker that dies, or that is killed with the grader.
     """
     worker = os.getpid()
     if os.getpgrp() != worker:

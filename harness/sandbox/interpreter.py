@@ -1,4 +1,4 @@
-"""What the running Python needs to read, found by asking Python and the dynamic loader, never by a list of distributions."""
+"""What the running Python needs to read, found by asking Python, its packages and the dynamic loader."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def _matching(folder: Path, stem: str) -> Iterator[str]:
     wanted = re.sub(r"[-_.]+", "_", stem).lower()
     for name in os.listdir(folder):
         plain = re.sub(r"[-_]+", "_", name).lower()
-        if plain == wanted or plain.startswith((f"{wanted}.", f"{wanted}_")) and "_info" not in plain:
+        if plain == wanted or plain.startswith((f"{wanted}.", f"{wanted}_")):
             yield name
 
 

@@ -1,4 +1,4 @@
-"""Landlock: which paths, signals and abstract sockets a process and its children may reach (kernel 5.13 and later).
+"""Landlock: which paths, signals and abstract sockets a process and its children may reach (Linux 5.13).
 
 Source: the kernel's ``include/uapi/linux/landlock.h`` and its user-space API documentation.
 """
@@ -60,7 +60,7 @@ def interface_version() -> int:
 
 
 def handled(version: int) -> int:
-    """The file-system rights that an interface version knows; all of them are refused unless a rule grants them."""
+    """The file-system rights that an interface version knows; each is refused unless a rule grants it."""
     rights = (1 << 13) - 1
     for since, right in SINCE.items():
         rights |= right if version >= since else 0
@@ -106,8 +106,8 @@ class Ruleset:
 def expand(readable: Iterable[Path], hidden: Iterable[Path]) -> Iterator[tuple[Path, int]]:
     """Rules that grant reading of all readable paths but not of the hidden folders within them.
 
-    Landlock cannot take away what a rule above grants, so a folder with a hidden one in it is granted entry by entry.
-    Such folders may still be listed, as importing from them needs it: names are seen, contents are not.
+    Landlock cannot take away what a rule above grants, so a folder with a hidden one in it is granted entry
+    by entry. Such folders may still be listed, as importing from them needs it: names are seen, contents not.
     """
     allowed = {Path(os.path.realpath(path)) for path in readable}
     veiled = {Path(os.path.realpath(path)) for path in hidden} - allowed

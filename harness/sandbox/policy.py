@@ -23,7 +23,7 @@ WALLS = (
 )
 
 # From-scratch submissions may use these where they are installed: arrays, plots, tables and progress bars.
-# SciPy is among them for scipy.special (expit, softmax); it holds neither networks nor automatic differentiation.
+# SciPy is there for scipy.special (expit, softmax); it has neither networks nor automatic differentiation.
 SCRATCH_PACKAGES = ("numpy", "scipy", "matplotlib", "pandas", "tqdm")
 MIB = 1 << 20
 
@@ -40,7 +40,7 @@ def python_readable_paths(allow_packages: Iterable[str]) -> tuple[Path, ...]:
 
 
 def python_hidden_paths() -> tuple[Path, ...]:
-    """Folders of which only the entries that a policy names are seen: every package folder, and the harness."""
+    """Folders of which only the readable entries are seen: every package folder, and the harness."""
     from harness.sandbox.interpreter import hidden_paths
 
     return hidden_paths()
@@ -50,9 +50,10 @@ def python_hidden_paths() -> tuple[Path, ...]:
 class Policy:
     """What one worker process and its children may do. Sizes are bytes, times seconds of processor time.
 
-    ``readable`` paths are read and executed, ``writable`` folders are also written to; under bubblewrap each writable
-    folder is an empty one in memory of at most ``file_bytes``. In a ``hidden`` folder only readable entries exist.
-    ``disabled_walls`` is for the tests of the walls and is refused unless ``allow_disabled_walls`` is set.
+    ``readable`` paths are read and executed, ``writable`` folders are also written to; under bubblewrap each
+    writable folder is an empty one in memory of at most ``file_bytes``. In a ``hidden`` folder only readable
+    entries exist. ``disabled_walls`` is for the tests of the walls and is refused without
+    ``allow_disabled_walls``.
     """
 
     readable: tuple[Path, ...]
@@ -96,7 +97,7 @@ class Policy:
         return replace(self, disabled_walls=frozenset(walls), allow_disabled_walls=allow_disabled_walls)
 
     def to_json(self) -> str:
-        """The policy as JSON. That walls may be switched off is not part of it: each side must say so itself."""
+        """The policy as JSON, but for ``allow_disabled_walls``: each side must say so itself."""
         plain: dict[str, Any] = {}
         for item in fields(self):
             value = getattr(self, item.name)
@@ -110,10 +111,11 @@ class Policy:
     def from_json(cls, text: str, *, allow_disabled_walls: bool = False) -> Policy:
         """The policy that ``to_json`` wrote; SandboxError for anything else."""
         try:
-            plain = json.loads(text)
-            paths = {name: tuple(map(Path, plain.pop(name))) for name in ("readable", "writable", "hidden")}
-            disabled = frozenset(plain.pop("disabled_walls"))
-            return cls(**paths, disabled_walls=disabled, allow_disabled_walls=allow_disabled_walls, **plain)
+            plain: dict[str, Any] = json.loads(text)
+            for name in ("readable", "writable", "hidden"):
+                plain[name] = tuple(map(Path, plain[name]))
+            plain["disabled_walls"] = frozenset(plain["disabled_walls"])
+            return cls(**plain, allow_disabled_walls=allow_disabled_walls)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise SandboxError(
                 f"policy: expected the JSON of Policy.to_json, found {text[:80]!r} ({error})"

@@ -1,4 +1,4 @@
-"""A seccomp filter, assembled by hand: system calls that no submission needs fail with EPERM instead of acting.
+"""A seccomp filter, assembled by hand: system calls that no submission needs fail with EPERM.
 
 Sources: the kernel's seccomp filter documentation and its tables of system call numbers.
 """
@@ -36,7 +36,8 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     "accept": (43, 202), "accept4": (288, 242),
     # Other processes: their memory, descriptors, priorities and limits.
     "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271),
-    "process_madvise": (440, 440), "process_mrelease": (448, 448), "kcmp": (312, 272), "pidfd_getfd": (438, 438),
+    "process_madvise": (440, 440), "process_mrelease": (448, 448), "kcmp": (312, 272),
+    "pidfd_getfd": (438, 438),
     "migrate_pages": (256, 238), "move_pages": (279, 239), "ioprio_set": (251, 30),
     # Leaving the process group, which is what the grader ends.
     "setsid": (112, 157), "setpgid": (109, 154),
@@ -64,7 +65,8 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     "clock_settime": (227, 112), "clock_adjtime": (305, 266), "adjtimex": (159, 171), "vhangup": (153, 58),
 }  # fmt: skip
 SPECIAL = {
-    "clone": (56, 220), "clone3": (435, 435), "socketpair": (53, 199), "prctl": (157, 167), "prlimit64": (302, 261),
+    "clone": (56, 220), "clone3": (435, 435), "socketpair": (53, 199), "prctl": (157, 167),
+    "prlimit64": (302, 261),
     "setpriority": (141, 140), "sched_setaffinity": (203, 122), "sched_setscheduler": (144, 119),
     "sched_setparam": (142, 118), "sched_setattr": (314, 274), "ioctl": (16, 29), "kill": (62, 129),
     "tkill": (200, 130), "tgkill": (234, 131), "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240),
@@ -105,7 +107,7 @@ def program(machine: str, *, signals_to: int | None = None) -> list[Instruction]
 
 
 def install(*, signals_to: int | None = None) -> None:
-    """Put this process, all its threads' calls from here on and its future children under the filter, for good."""
+    """Put this thread and its future children under the filter, for good."""
     lines = program(platform.machine(), signals_to=signals_to)
     packed = b"".join(struct.pack("=HBBI", *line) for line in lines)
     buffer = ctypes.create_string_buffer(packed)
