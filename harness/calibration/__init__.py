@@ -1,1 +1,1 @@
-"""Stored training runs of the references, with their provenance: every expected range is computed from them."""
+"""Stored training runs of the references, with their provenance: expected ranges are computed from them."""

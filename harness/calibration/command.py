@@ -59,7 +59,9 @@ def run(args: argparse.Namespace) -> int:
     if args.verify is not None:
         return _verify(jobs, stored, args)
     missing = missing_jobs(jobs, stored)
-    print(f"{len(jobs)} runs asked for, {len(jobs) - len(missing)} stored, {len(missing)} to train", flush=True)
+    print(
+        f"{len(jobs)} runs asked for, {len(jobs) - len(missing)} stored, {len(missing)} to train", flush=True
+    )
 
     def keep(finished: Run) -> None:
         append_run(finished, args.runs)

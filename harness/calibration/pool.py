@@ -22,7 +22,7 @@ def run_jobs(jobs: Sequence[Job], *, processes: int, keep: Callable[[Run], None]
     """
     if not jobs:
         return
-    # spawn, not fork: a BLAS that has started its threads does not survive a fork, and reads its settings once
+    # spawn, not fork: a BLAS reads its settings once, and its threads do not survive a fork
     context = multiprocessing.get_context("spawn")
     with (
         _children_on_one_thread(),
@@ -39,7 +39,7 @@ def run_jobs(jobs: Sequence[Job], *, processes: int, keep: Callable[[Run], None]
 
 @contextmanager
 def _children_on_one_thread() -> Iterator[None]:
-    """Set the environment from which the BLAS of a child process takes its number of threads; then put it back."""
+    """Set the variables from which a child's BLAS takes its number of threads; put them back afterwards."""
     before = {name: os.environ.get(name) for name in _THREAD_SETTINGS}
     os.environ.update(dict.fromkeys(_THREAD_SETTINGS, "1"))
     try:

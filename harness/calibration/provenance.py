@@ -6,7 +6,7 @@ import hashlib
 import platform
 import subprocess
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def provenance(reference_file: Path, protocol: str) -> Provenance:
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def file_digest(file: Path) -> str:
     """The first 16 hexadecimal digits of a file's SHA-256, as the process first saw it."""
     return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
@@ -44,7 +44,7 @@ def _version(distribution: str) -> str:
         return "none"
 
 
-@lru_cache(maxsize=None)
+@cache
 def _blas() -> str:
     """NumPy's BLAS and the kernel it chose: two kernels round differently."""
     from threadpoolctl import threadpool_info  # comes with scikit-learn
@@ -56,9 +56,9 @@ def _blas() -> str:
     return "unknown"
 
 
-@lru_cache(maxsize=None)
+@cache
 def _processor() -> str:
-    """The processor's model name, with family, model and stepping, which virtual machines often hide in it."""
+    """The processor's model name with family, model and stepping: virtual machines often hide the name."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n", 1)[0].splitlines()
     except OSError:
@@ -68,9 +68,9 @@ def _processor() -> str:
     return f"{facts.get('model name', 'unknown').strip()} ({'/'.join(numbers)})"
 
 
-@lru_cache(maxsize=None)
+@cache
 def _commit(file: Path) -> str:
-    """The commit that the file's repository is at, with "+" if the file differs from it; "none" without git."""
+    """The commit that the file's repository is at, "+" if the file differs from it; "none" without git."""
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(file.parent), *arguments]

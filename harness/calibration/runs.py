@@ -1,4 +1,4 @@
-"""The calibration runs: one JSON object a line in ``runs.jsonl``, appended as each run ends, read strictly."""
+"""The calibration runs: one JSON object a line in ``runs.jsonl``, appended as runs end, read strictly."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Run:
 
 
 def load_runs(path: str | Path | None = None) -> tuple[Run, ...]:
-    """Return the stored runs in the order they were made (default: the bundled ones; none if there is no file).
+    """Return the stored runs in the order they were made (default: the bundled file; no file is no runs).
 
     Raises StoreError with file and line for anything that is not a run, is inconsistent, or occurs twice.
     """
@@ -120,9 +120,7 @@ def parse_run(line: str) -> Run:
     except json.JSONDecodeError as error:
         raise ValueError(f"expected a JSON object, found {line[:40]!r} ({error})") from error
     data = _object(data, "the line", [field.name for field in fields(Run)])
-    provenance = _object(
-        data.pop("provenance"), "provenance", [field.name for field in fields(Provenance)]
-    )
+    provenance = _object(data.pop("provenance"), "provenance", [field.name for field in fields(Provenance)])
     run = Run(
         **{name: _text(data, name) for name in ("experiment", "variant", "budget", "reference")},
         **{name: _integer(data[name], name) for name in ("seed", "batch_loss_every")},

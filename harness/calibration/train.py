@@ -3,8 +3,8 @@
 It runs in a worker process with one BLAS thread. References are trusted code: they need no sandbox.
 
 Grading permutes pixels and class names by a secret draw; calibration does not. The weights of a layer are
-drawn independently from one distribution, so to permute inputs or outputs is to permute equally likely weights:
-the accuracy has the same distribution with and without it, and a run without it is easier to repeat.
+drawn independently from one distribution, so to permute inputs or outputs is to permute equally likely
+weights: the accuracy has the same distribution with and without it, and a run without it is easier to repeat.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -122,21 +122,21 @@ def _build(job: Job) -> Any:
     """The reference's network; only what the contract lacks and the protocol needs is asked for by name."""
     protocol = job.protocol
     extras = (
-        {}
-        if protocol.initialisation == "glorot_uniform"
-        else {"initialisation": protocol.initialisation}
+        {} if protocol.initialisation == "glorot_uniform" else {"initialisation": protocol.initialisation}
     )
     module = load_reference(job.reference_file)
     return module.build(list(protocol.layer_sizes), protocol.activation, job.seed, **extras)
 
 
-@lru_cache(maxsize=None)
+@cache
 def load_reference(file: Path) -> ModuleType:
-    """Import a reference from its file, once a process; UsageError if there is no such file or no ``build``."""
+    """Import a reference from its file, once a process; UsageError if it is missing or has no ``build``."""
     name = f"_reference_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None or not file.is_file():
-        raise UsageError(f"{file}: expected a reference, a Python file with `build`: give it with --reference")
+        raise UsageError(
+            f"{file}: expected a reference, a Python file with `build`: give it with --reference"
+        )
     file_digest(file)  # remembered for the provenance, should the file change while runs go on
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up there

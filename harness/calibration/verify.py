@@ -42,7 +42,9 @@ class Comparison:
             found = "differs, and too few other seeds are stored to say by how much it may"
         else:
             where = "within" if self.holds else "OUTSIDE"
-            found = f"not identical, {where} the interval of the other seeds, {self.low:.2f} to {self.high:.2f}"
+            found = (
+                f"not identical, {where} the interval of the other seeds, {self.low:.2f} to {self.high:.2f}"
+            )
         return f"{describe_key(self.stored.key)}: {figures}: {found}"
 
 
@@ -64,7 +66,7 @@ class Verification:
         if all(comparison.identical for comparison in self.comparisons):
             return f"the stored figures hold here: {count} of {count} runs are identical"
         if self.holds:
-            return f"the stored figures hold here: {count} of {count} runs are identical or within their interval"
+            return f"the stored figures hold here: {count} of {count} runs are identical or within range"
         wrong = sum(not comparison.holds for comparison in self.comparisons)
         return (
             f"the stored figures do NOT hold here: {wrong} of {count} runs are out of range: "
@@ -88,16 +90,21 @@ def verify_runs(
     run_jobs(chosen, processes=processes, keep=here.append)
     return Verification(
         comparisons=tuple(
-            compare(runs[run.key], run, [*runs.values()], false_alarm=FALSE_ALARM / len(chosen)) for run in here
+            compare(runs[run.key], run, [*runs.values()], false_alarm=FALSE_ALARM / len(chosen))
+            for run in here
         )
     )
 
 
 def compare(stored: Run, here: Run, runs: Sequence[Run], *, false_alarm: float) -> Comparison:
     """Compare a run made here with the stored one, and with the interval that the other seeds' runs give."""
-    others = [run.test_accuracy for run in runs if run.key[:-1] == stored.key[:-1] and run.seed != stored.seed]
+    others = [
+        run.test_accuracy for run in runs if run.key[:-1] == stored.key[:-1] and run.seed != stored.seed
+    ]
     low, high = prediction_interval(others, false_alarm=false_alarm)
-    return Comparison(stored=stored, here=here, identical=_figures(stored) == _figures(here), low=low, high=high)
+    return Comparison(
+        stored=stored, here=here, identical=_figures(stored) == _figures(here), low=low, high=high
+    )
 
 
 def prediction_interval(accuracies: Sequence[float], *, false_alarm: float) -> tuple[float, float]:
@@ -118,4 +125,11 @@ def prediction_interval(accuracies: Sequence[float], *, false_alarm: float) -> t
 
 def _figures(run: Run) -> tuple[object, ...]:
     """Everything measured, without the time it took and what it was made with."""
-    return run.test_accuracy, run.train_accuracy, run.epoch_loss, run.epoch_accuracy, run.batch_loss, run.confusion
+    return (
+        run.test_accuracy,
+        run.train_accuracy,
+        run.epoch_loss,
+        run.epoch_accuracy,
+        run.batch_loss,
+        run.confusion,
+    )

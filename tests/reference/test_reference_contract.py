@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,6 +80,8 @@ def test_precision_follows_the_weights(reference: ModuleType) -> None:
     assert {g.dtype for g in network.loss_and_gradients(X, y)[1]} == {np.dtype(np.float64)}
     network.set_weights(weights)
     assert network.predict_proba(X).dtype == np.float32
+    network.set_weights([*weights[:-1], weights[-1].astype(np.float64)])
+    assert network.predict_proba(X).dtype == np.float64, "the highest precision given is kept"
 
 
 def test_set_weights_names_wrong_shapes(reference: ModuleType) -> None:
@@ -107,20 +110,29 @@ def test_every_image_once_an_epoch_and_the_short_batch_too(reference: ModuleType
     assert (network.get_weights()[0] != before).any(axis=1).all()
 
 
-def test_order_changes_between_epochs(reference: ModuleType) -> None:
+def test_order_changes_with_each_epoch_and_with_the_seed(reference: ModuleType) -> None:
     """At one image a batch the order of the images decides where the weights end."""
     X, y = images(12)
-    weights = []
-    for epochs, repeats in [(2, 1), (1, 2)]:
-        network = reference.build(SIZES, "tanh", 0)
-        for _ in range(repeats):
-            network.fit(X, y, epochs=epochs, batch_size=1, learning_rate=0.5)
-        weights.append(network.get_weights()[0])
-    np.testing.assert_array_equal(*weights)  # the stream of orders goes on from one fit to the next
+    start = reference.build(SIZES, "tanh", 0).get_weights()
 
-    fixed = reference.build(SIZES, "tanh", 0)
-    fixed.fit(X, y, epochs=2, batch_size=1, learning_rate=0.5, shuffle=False)
-    assert not np.array_equal(fixed.get_weights()[0], weights[0])
+    def after_one_epoch(network: Any, **options: bool) -> np.ndarray:
+        network.set_weights(start)
+        network.fit(X, y, epochs=1, batch_size=1, learning_rate=0.5, **options)
+        return network.get_weights()[0]
+
+    first, other_seed = (reference.build(SIZES, "tanh", seed) for seed in (0, 1))
+    ends = [after_one_epoch(first), after_one_epoch(first), after_one_epoch(other_seed)]
+    ends.append(after_one_epoch(first, shuffle=False))
+    assert len({end.tobytes() for end in ends}) == 4
+    np.testing.assert_array_equal(ends[3], after_one_epoch(other_seed, shuffle=False))
+
+
+def test_gradients_are_repeatable(reference: ModuleType) -> None:
+    X, y = images()
+    network = reference.build(SIZES, "tanh", 0)
+    first, second = (network.loss_and_gradients(X, y) for _ in range(2))
+    assert first[0] == second[0]
+    assert all(np.array_equal(a, b) for a, b in zip(first[1], second[1]))
 
 
 def test_history(reference: ModuleType) -> None:
@@ -158,17 +170,30 @@ def test_mutates_nothing_and_warns_of_nothing(reference: ModuleType) -> None:
     X, y = images()
     X.setflags(write=False)
     y.setflags(write=False)
-    seeds = np.random.get_state()[1].copy(), torch.get_rng_state(), torch.get_num_threads()
+    network = reference.build(SIZES, "relu", 0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        network = reference.build(SIZES, "relu", 0)
         network.fit(X, y, epochs=1, batch_size=16, learning_rate=0.1, weight_decay=0.1)
         network.loss_and_gradients(X, y)
         network.predict_proba(X)
-    assert np.array_equal(np.random.get_state()[1], seeds[0])
-    assert torch.equal(torch.get_rng_state(), seeds[1])
-    assert torch.get_num_threads() == seeds[2]
-    assert torch.tensor(1e-40, dtype=torch.float32).mul(1).item() > 0, "subnormals are left flushed"
+
+
+def test_changes_nothing_of_the_process(reference: ModuleType) -> None:
+    X, y = images()
+    threads = torch.get_num_threads()
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(99)
+        torch.set_num_threads(2)
+        try:
+            states = np.random.get_state()[1].copy(), torch.get_rng_state()
+            network = reference.build(SIZES, "relu", 0)
+            network.fit(X, y, epochs=1, batch_size=16, learning_rate=0.1)
+            assert np.array_equal(np.random.get_state()[1], states[0])
+            assert torch.equal(torch.get_rng_state(), states[1])
+            assert torch.get_num_threads() == 2
+            assert torch.tensor(1e-40).mul(1).item() > 0, "subnormal numbers are still flushed"
+        finally:
+            torch.set_num_threads(threads)
 
 
 def test_saturated_logits_stay_finite(reference: ModuleType) -> None:
