@@ -16,9 +16,10 @@ AUDIENCES: tuple[Audience, ...] = ("instructor", "student")
 HARNESS_MESSAGE = "the grader itself could not carry this out; it is no fault of yours, tell the instructor"
 
 # Evidence is an allow list: scalars for each tensor, the author's own learning curve, the band it is drawn
-# against, and counts. Arrays, seeds, expected values and what a later check adds stay with the instructor.
+# against, counts, and its own tracebacks. Arrays, seeds, expected values and what a later check adds are the
+# instructor's.
 _TENSOR_KEYS = ("tensor", "scale", "cosine", "error")
-_PLAIN_KEYS = ("history", "band", "confusion")
+_PLAIN_KEYS = ("history", "band", "confusion", "tolerance", "not_applicable", "details")
 
 
 def for_audience(record: Record, audience: str) -> Record:

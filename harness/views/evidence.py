@@ -13,6 +13,8 @@ from typing import Any
 MAX_EPOCHS = 1_000
 MAX_CLASSES = 20
 MAX_TENSORS = 40
+PICTURE_TOLERANCE = 1e-4
+FALLBACK_TOLERANCE = 1e-4  # where the evidence does not say what the check allowed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +25,24 @@ class TensorFit:
     scale: float
     cosine: float
     error: float | None
+    tolerance: float
+
+    @property
+    def right(self) -> bool:
+        """Whether the relative error is within the check's tolerance, else whether scale and cosine are 1."""
+        if self.error is not None:
+            return self.error <= self.tolerance
+        return self.scale_right and self.cosine_right
+
+    @property
+    def scale_right(self) -> bool:
+        """Whether the scale ratio is 1 as far as a picture can show."""
+        return abs(self.scale - 1) <= PICTURE_TOLERANCE
+
+    @property
+    def cosine_right(self) -> bool:
+        """Whether the cosine is 1 as far as a picture can show."""
+        return self.cosine >= 1 - PICTURE_TOLERANCE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +60,8 @@ def tensor_fits(evidence: Mapping[str, Any]) -> tuple[TensorFit, ...]:
     items = evidence.get("per_tensor")
     if not isinstance(items, list | tuple):
         return ()
+    allowed = _number(evidence.get("tolerance"))
+    tolerance = FALLBACK_TOLERANCE if allowed is None else allowed
     fits = []
     for item in items[:MAX_TENSORS]:
         if not isinstance(item, Mapping):
@@ -47,7 +69,8 @@ def tensor_fits(evidence: Mapping[str, Any]) -> tuple[TensorFit, ...]:
         scale, cosine, error = (_number(item.get(key)) for key in ("scale", "cosine", "error"))
         if scale is None or cosine is None:
             return ()
-        fits.append(TensorFit(tensor=str(item.get("tensor", "?")), scale=scale, cosine=cosine, error=error))
+        name = str(item.get("tensor", "?"))
+        fits.append(TensorFit(tensor=name, scale=scale, cosine=cosine, error=error, tolerance=tolerance))
     return tuple(fits)
 
 
@@ -89,6 +112,14 @@ def confusion(evidence: Mapping[str, Any]) -> tuple[tuple[int, ...], ...]:
             return ()
         table.append(tuple(round(each) for each in counts if each is not None))
     return tuple(table)
+
+
+def details(evidence: Mapping[str, Any]) -> str:
+    """Read ``details``, the trimmed tracebacks of an experiment's runs, as one text."""
+    items = evidence.get("details")
+    return (
+        "\n".join(each for each in items if isinstance(each, str)) if isinstance(items, list | tuple) else ""
+    )
 
 
 def _number(value: Any) -> float | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.records import CheckResult, ExperimentResult, Record, Status, Verdict
+from harness.views import evidence
 
 ACCURACY = "accuracy"  # the group of the experiments
 MAX_RUNS_SHOWN = 6  # accuracies of one experiment in one cell
@@ -67,11 +68,17 @@ def parts_of(verdict: Verdict) -> tuple[CheckResult | ExperimentResult, ...]:
     return (*verdict.checks, *verdict.experiments)
 
 
+def applies(part: CheckResult | ExperimentResult) -> bool:
+    """Return whether a part counts: a check without an object (no history returned) is not a finding."""
+    return not (part.status is Status.SKIPPED and part.evidence.get("not_applicable"))
+
+
 def group_score(verdict: Verdict, group: str) -> GroupScore:
     """Return the score of one group; accuracy is the experiments and any check filed under that name."""
     parts: list[CheckResult | ExperimentResult] = [check for check in verdict.checks if check.group == group]
     if group == ACCURACY:
         parts += verdict.experiments
+    parts = [part for part in parts if applies(part)]
     return GroupScore(
         name=group,
         points=sum(part.points for part in parts),
@@ -85,7 +92,7 @@ def findings(verdict: Verdict) -> tuple[Finding, ...]:
     """Return everything that is not a pass, what was measured first; checks that say the same are one."""
     grouped: dict[tuple[Status, str], list[CheckResult | ExperimentResult]] = {}
     for part in parts_of(verdict):
-        if part.status is not Status.PASS:
+        if part.status is not Status.PASS and applies(part):
             grouped.setdefault((part.status, part.message), []).append(part)
     found = [_finding(status, message, parts) for (status, message), parts in grouped.items()]
     return tuple(sorted(found, key=lambda finding: finding.status in UNMEASURED))
@@ -93,13 +100,20 @@ def findings(verdict: Verdict) -> tuple[Finding, ...]:
 
 def _finding(status: Status, message: str, parts: Sequence[CheckResult | ExperimentResult]) -> Finding:
     checks = [part for part in parts if isinstance(part, CheckResult)]
+    texts = [
+        part.detail if isinstance(part, CheckResult) else evidence.details(part.evidence) for part in parts
+    ]
     return Finding(
         ids=tuple(part.id for part in parts),
         status=status,
         message=message or "no message",
-        detail=next((check.detail for check in checks if check.detail), ""),
+        detail=next((each for each in texts if each), ""),
         diagnosis=next((check.diagnosis for check in checks if check.diagnosis), None),
     )
+
+
+def _detail(part: CheckResult | ExperimentResult) -> str:
+    return part.detail if isinstance(part, CheckResult) else evidence.details(part.evidence)
 
 
 def id_list(ids: Sequence[str], limit: int = 3) -> str:
