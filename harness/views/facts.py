@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from harness import progress
 from harness.records import CheckResult, ExperimentResult, Record, Status, Verdict
 from harness.views import evidence
 
@@ -189,12 +190,7 @@ def duration(seconds: float) -> str:
     """Return a duration for people: 0.4 s, 12 s, 3 min 05 s, 2 h 10 min."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return progress.duration(seconds)
 
 
 def class_line(record: Record) -> str:
