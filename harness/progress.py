@@ -34,7 +34,7 @@ class Progress:
     """Counts finished work and shows it; safe to call from several threads.
 
     ``total`` is the sum of all weights, in any unit. ``stream`` is where it is shown (standard error),
-    ``clock`` a monotonic clock in seconds. ``quiet`` shows nothing. Raises UsageError for a total that is negative.
+    ``clock`` a monotonic clock in seconds. ``quiet`` shows nothing. Raises UsageError for a negative total.
     """
 
     def __init__(
@@ -141,13 +141,15 @@ class Progress:
         from rich.console import Console
         from rich.progress import BarColumn, TaskProgressColumn, TextColumn
         from rich.progress import Progress as Bar
+        from rich.table import Column
 
         console = Console(file=self._stream, markup=False, highlight=False, emoji=False)
-        columns = ("{task.description}", "{task.fields[left]}", "{task.fields[last]}")
-        first, left, last = (TextColumn(column, markup=False) for column in columns)
-        self._bar = Bar(
-            first, BarColumn(), TaskProgressColumn(markup=False), left, last, console=console, transient=True
+        fields = ("{task.description}", "{task.fields[left]}", "{task.fields[last]}")
+        first, left, last = (
+            TextColumn(field, markup=False, table_column=Column(no_wrap=True)) for field in fields
         )
+        bar = BarColumn(bar_width=24)
+        self._bar = Bar(first, bar, TaskProgressColumn(), left, last, console=console, transient=True)
         self._task = self._bar.add_task(self.label, total=self.total, left=self._left_text(), last="")
         self._bar.start()
 

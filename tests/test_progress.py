@@ -103,6 +103,7 @@ def test_a_terminal_gets_a_bar_that_is_wiped_and_then_a_line() -> None:
     shown = stream.getvalue()
     assert "\x1b[" in shown
     assert "100%" in shown
+    assert "[progress" not in shown  # no markup of the library's own is left unread
     assert "bob pass" in shown
     assert re.search(r"grading: 2 done in \d+ s\n$", shown)
 
