@@ -1,0 +1,35 @@
+"""When is an accuracy in the expected range, a reported figure consistent, a claim reproduced?
+
+``ranges`` holds prediction intervals, ``judging`` the decision rule for grading with re-runs, ``claims``
+paired comparisons with simultaneous confidence intervals, ``distribution`` the way from stored runs to a
+reference distribution. Accuracies are in per cent everywhere.
+"""
+
+from __future__ import annotations
+
+from harness.statistics.distribution import Distribution, reference_distribution
+from harness.statistics.judging import (
+    FRESH_SEEDS,
+    SCREEN_ALPHA,
+    VERDICT_ALPHA,
+    Judgement,
+    judge,
+    smallest_shift,
+)
+from harness.statistics.ranges import SD_FLOOR, Consistency, Range, consistent, expected_range
+
+__all__ = [
+    "FRESH_SEEDS",
+    "SCREEN_ALPHA",
+    "SD_FLOOR",
+    "VERDICT_ALPHA",
+    "Consistency",
+    "Distribution",
+    "Judgement",
+    "Range",
+    "consistent",
+    "expected_range",
+    "judge",
+    "reference_distribution",
+    "smallest_shift",
+]
