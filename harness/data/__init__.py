@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 
 from harness.data.dataset import Dataset
 from harness.errors import DataError
@@ -12,12 +13,15 @@ __all__ = ["DATASETS", "Dataset", "load_dataset"]
 DATASETS = ("mnist", "digits")
 
 
-def load_dataset(name: str) -> Dataset:
-    """Return the data set that a specification names; DataError if there is no such data set."""
+def load_dataset(name: str, *, report: Callable[[str], None] | None = None) -> Dataset:
+    """Return the data set that a specification names; ``report`` receives a line when a download begins.
+
+    DataError if there is no such data set, or it cannot be had.
+    """
     if name == "mnist":
         from harness.data.mnist import load_mnist
 
-        return load_mnist()
+        return load_mnist(report=report)
     if name == "digits":
         from harness.data.digits import load_digits
 

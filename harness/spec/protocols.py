@@ -92,11 +92,15 @@ def read_protocols(tables: Table) -> dict[str, tuple[Items, Sources]]:
 
 
 def read_protocol(table: Table, protocols: Mapping[str, tuple[Items, Sources]]) -> Protocol:
-    """Return the complete protocol of an experiment: the one that it names, with its own overrides."""
+    """Return the complete protocol of an experiment: the one that it names, with its own overrides.
+
+    Call it last: what has not been read from the experiment's table by then is refused.
+    """
     name = table.get("protocol", str)
     table.reference("protocol", name, protocols, "protocol")
     items = {**protocols[name][0], **read_override(table.table("override"))}
     sources = {**protocols[name][1], **read_sources(table.table("sources"))}
+    table.finish()  # before anything is called missing: a misspelt "override" is the likeliest reason
     for item in _READERS:
         if item not in items:
             raise table.error("protocol", f"protocol {name!r} with the overrides does not say {item!r}")

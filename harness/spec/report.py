@@ -97,7 +97,6 @@ def _experiments(top: Table, panels: Mapping[str, Panel]) -> dict[str, Experimen
             baseline=table.get("baseline", bool, False),
             protocol=read_protocol(table, protocols),
         )
-        table.finish()
     if not experiments:
         raise top.error("experiments", "expected at least one [[experiments]] table")
     return experiments

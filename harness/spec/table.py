@@ -162,7 +162,8 @@ class Table:
         return f"{self.place}.{key}" if self.place else key
 
     def _missing(self, key: str) -> SpecError:
-        unread = [other for other in self._data if other not in self._asked]
+        # The same first letter is asked for, since "kind" is as near to "id" as "idd" is.
+        unread = [other for other in self._data if other not in self._asked and other[:1] == key[0]]
         close = difflib.get_close_matches(key, unread, n=1)
         hint = f": is the unknown key {close[0]!r} meant?" if close else ""
         return self.error(key, f"this key is missing{hint}")
