@@ -1,0 +1,429 @@
+"""What a submission computes, compared with PyTorch float64: the corpus's own judge, independent of the harness.
+
+Each quantity is a function of a submission's ``build`` and an activation that returns the relative deviation from right
+(0 for a property that holds, 1 for one that does not; NaN or an exception for an answer that is no answer).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Build = Callable[[Sequence[int], str, int], Any]
+Quantity = Callable[[Build, str], float]
+
+SIZES = (9, 8, 7, 6, 5)  # unequal widths: a transposed matrix does not fit by accident
+TINY = (4, 3, 3)
+ACTIVATE = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu}
+
+
+# --- The right answers ---
+
+
+class Right:
+    """A network in PyTorch float64 with given weights ``[W1, b1, ...]``, trained as the contract says."""
+
+    def __init__(self, weights: Sequence[Array], activation: str) -> None:
+        self.params = [torch.tensor(w, dtype=torch.float64, requires_grad=True) for w in weights]
+        self.activation = ACTIVATE[activation]
+
+    def logits(self, X: Array) -> torch.Tensor:
+        a = torch.tensor(X, dtype=torch.float64)
+        *hidden, last = list(zip(self.params[::2], self.params[1::2]))
+        for W, b in hidden:
+            a = self.activation(a @ W + b)
+        return a @ last[0] + last[1]
+
+    def loss(self, X: Array, y: Array) -> torch.Tensor:
+        return torch.nn.functional.cross_entropy(self.logits(X), torch.tensor(y))
+
+    def gradients(self, X: Array, y: Array) -> list[Array]:
+        return [g.numpy() for g in torch.autograd.grad(self.loss(X, y), self.params)]
+
+    def train(
+        self,
+        batches: Sequence[tuple[Array, Array]],
+        *,
+        lr: float,
+        adam: bool = False,
+        decay: float = 0.0,
+        decay_biases: bool = True,
+    ) -> list[Array]:
+        groups = [
+            {"params": self.params[::2], "weight_decay": decay},
+            {"params": self.params[1::2], "weight_decay": decay if decay_biases else 0.0},
+        ]
+        rule = (torch.optim.Adam if adam else torch.optim.SGD)(groups, lr=lr)
+        for X, y in batches:
+            rule.zero_grad()
+            self.loss(X, y).backward()
+            rule.step()
+        return [p.detach().numpy() for p in self.params]
+
+
+def draw(sizes: Sequence[int] = SIZES, *, seed: int = 1, scale: float = 1.0) -> list[Array]:
+    """Draw weights with biases that are not zero."""
+    rng = np.random.default_rng(seed)
+    weights = []
+    for i, o in itertools.pairwise(sizes):
+        weights += [scale * rng.normal(0, 1 / math.sqrt(i), (i, o)), scale * rng.normal(0, 0.3, o)]
+    return weights
+
+
+def batch(n: int, sizes: Sequence[int] = SIZES, *, seed: int = 2) -> tuple[Array, Array]:
+    """Draw n examples with features in [0, 1)."""
+    rng = np.random.default_rng([seed, n])
+    return rng.uniform(0, 1, (n, sizes[0])), rng.integers(0, sizes[-1], n)
+
+
+def posed(build: Build, activation: str, weights: Sequence[Array], seed: int = 0) -> Any:
+    """Build a network of the weights' sizes in the submission and give it copies of the weights."""
+    sizes = [len(w) for w in weights[::2]] + [len(weights[-1])]
+    model = build(sizes, activation, seed)
+    model.set_weights([w.copy() for w in weights])
+    return model
+
+
+def deviation(found: Any, expected: Any) -> float:
+    """Return the relative error in the Frobenius norm; infinite where shapes differ."""
+    found, expected = np.asarray(found, float), np.asarray(expected, float)
+    if found.shape != expected.shape:
+        return math.inf
+    return float(np.linalg.norm(found - expected) / max(float(np.linalg.norm(expected)), 1e-12))
+
+
+def deviations(found: Sequence[Any], expected: Sequence[Any]) -> float:
+    """Return the worst relative error over tensors."""
+    if len(found) != len(expected):
+        return math.inf
+    # A sum of deviations: it is NaN when any of them is, which max() would hide.
+    return sum(deviation(f, e) for f, e in zip(found, expected))
+
+
+# --- The answers of one call ---
+
+
+def forward(build: Build, activation: str) -> float:
+    """Probabilities of batches of 8, 1 and 7 rows, on networks of one to four layers."""
+    total = 0.0
+    for sizes in (SIZES, (9, 5), (9, 8, 5)):
+        weights = draw(sizes)
+        for n in (8, 1, 7):
+            X = batch(n)[0]
+            expected = torch.softmax(Right(weights, activation).logits(X), dim=1).detach().numpy()
+            total += deviation(posed(build, activation, weights).predict_proba(X.copy()), expected)
+    return total
+
+
+def forward_extreme(build: Build, activation: str) -> float:
+    """Probabilities of rows that differ by thousands in their logits, of huge logits, and deep in saturation."""
+    weights, X = draw((9, 8, 5)), batch(8)[0]
+    weights[-2] *= 3e4
+    shifted = [*draw((9, 8, 5))[:-1], weights[-1] + 1e4]
+    total = 0.0
+    for case in (weights, shifted):
+        expected = torch.softmax(Right(case, activation).logits(X), dim=1).detach().numpy()
+        total += deviation(posed(build, activation, case).predict_proba(X.copy()), expected)
+    wide = draw((9, 8, 5), scale=3.0)
+    wide[0] *= 1000.0
+    expected = torch.softmax(Right(wide, activation).logits(X), dim=1).detach().numpy()
+    return total + deviation(posed(build, activation, wide).predict_proba(X.copy()), expected)
+
+
+def repeated(build: Build, activation: str) -> float:
+    """The same question has the same answer, whatever was asked in between; nothing given is changed."""
+    weights, (X, y) = draw(), batch(8)
+    model = posed(build, activation, weights)
+    kept = X.copy(), y.copy()
+    first = np.array(model.predict_proba(X))
+    other = np.array(model.predict_proba(batch(8, seed=5)[0]))
+    model.loss_and_gradients(X, y)
+    again = np.array(model.predict_proba(X))
+    changed = float(not (np.array_equal(X, kept[0]) and np.array_equal(y, kept[1])))
+    moved = deviations(model.get_weights(), weights)
+    return (
+        deviation(again, first)
+        + changed
+        + float(np.array_equal(other, first))
+        + (moved if moved > 1e-6 else 0.0)
+    )
+
+
+def loss(build: Build, activation: str) -> float:
+    """The loss of batches of 8, 1, 7 and 64 rows."""
+    weights, total = draw(), 0.0
+    for n in (8, 1, 7, 64):
+        X, y = batch(n)
+        found = posed(build, activation, weights).loss_and_gradients(X.copy(), y.copy())[0]
+        total += deviation(found, Right(weights, activation).loss(X, y).item())
+    return total
+
+
+def loss_extreme(build: Build, activation: str) -> float:
+    """The loss of answers that are confident, and wrong by margins of 30 and 80."""
+    total = 0.0
+    for margin in (30.0, 80.0):
+        weights = [np.zeros_like(w) for w in draw()]
+        weights[-1][0] = margin
+        X, y = batch(8)
+        y[:] = 1
+        found = posed(build, activation, weights).loss_and_gradients(X.copy(), y.copy())[0]
+        total += deviation(found, Right(weights, activation).loss(X, y).item())
+    return total
+
+
+def gradients(build: Build, activation: str) -> float:
+    """The gradients of batches of 8, 1, 7 and 64 rows, on networks of one to four layers."""
+    total = 0.0
+    for sizes in (SIZES, (9, 5), (9, 8, 5)):
+        weights = draw(sizes)
+        for n in (8, 1, 7, 64):
+            X, y = batch(n)
+            found = posed(build, activation, weights).loss_and_gradients(X.copy(), y.copy())[1]
+            total += deviations(found, Right(weights, activation).gradients(X, y))
+    return total
+
+
+def gradients_again(build: Build, activation: str) -> float:
+    """The gradients of the same model asked a second time."""
+    weights, (X, y) = draw(), batch(8)
+    model = posed(build, activation, weights)
+    model.loss_and_gradients(X.copy(), y.copy())
+    return deviations(
+        model.loss_and_gradients(X.copy(), y.copy())[1], Right(weights, activation).gradients(X, y)
+    )
+
+
+# --- Training: examples that are all the same make the order irrelevant ---
+
+
+def _trained(
+    build: Build,
+    activation: str,
+    *,
+    n: int,
+    size: int,
+    epochs: int,
+    lr: float = 0.1,
+    decay: float = 0.0,
+    optimizer: str = "sgd",
+    decay_biases: bool = True,
+    copies: bool = True,
+) -> float:
+    weights, (X, y) = draw(), batch(n)
+    if copies:
+        X, y = np.repeat(X[:1], n, axis=0), np.repeat(y[:1], n)
+    model = posed(build, activation, weights)
+    model.fit(
+        X.copy(),
+        y.copy(),
+        epochs=epochs,
+        batch_size=size,
+        learning_rate=lr,
+        optimizer=optimizer,
+        weight_decay=decay,
+    )
+    batches = [(X[k : k + size], y[k : k + size]) for k in range(0, n, size)] * epochs
+    expected = Right(weights, activation).train(
+        batches, lr=lr, adam=optimizer == "adam", decay=decay, decay_biases=decay_biases
+    )
+    found = model.get_weights()
+    if [np.shape(f) for f in found] != [w.shape for w in weights]:
+        return math.inf
+    # What is compared is the change, not the weights.
+    return deviations([f - w for f, w in zip(found, weights)], [e - w for e, w in zip(expected, weights)])
+
+
+def step(build: Build, activation: str) -> float:
+    """One step of gradient descent on the full batch."""
+    return _trained(build, activation, n=8, size=8, epochs=1, copies=False)
+
+
+def steps(build: Build, activation: str) -> float:
+    """Five steps of gradient descent on the full batch."""
+    return _trained(build, activation, n=8, size=8, epochs=5, copies=False)
+
+
+def step_rate(build: Build, activation: str) -> float:
+    """One step with another learning rate, and the identity with learning rate 0."""
+    return _trained(build, activation, n=8, size=8, epochs=1, lr=0.003, copies=False) + (
+        _trained(build, activation, n=8, size=8, epochs=2, lr=1.7, copies=False)
+    )
+
+
+def decay(build: Build, activation: str) -> float:
+    """Five steps with weight decay, on the weights alone or on biases too."""
+    conventions = (
+        _trained(build, activation, n=8, size=8, epochs=5, decay=0.2, decay_biases=biases, copies=False)
+        for biases in (True, False)
+    )
+    return min(conventions)
+
+
+def decay_batches(build: Build, activation: str) -> float:
+    """Weight decay over an epoch of several batches."""
+    return min(
+        _trained(build, activation, n=10, size=4, epochs=2, decay=0.2, decay_biases=biases)
+        for biases in (True, False)
+    )
+
+
+def adam(build: Build, activation: str) -> float:
+    """Five full-batch steps of Adam, each an epoch of its own."""
+    return _trained(build, activation, n=8, size=8, epochs=5, lr=0.01, optimizer="adam", copies=False)
+
+
+def adam_small(build: Build, activation: str) -> float:
+    """Adam where a gradient is small beside the square root of epsilon."""
+    weights, (X, y) = draw(), batch(8)
+    X *= 1e-4
+    model = posed(build, activation, weights)
+    model.fit(
+        X.copy(), y.copy(), epochs=3, batch_size=8, learning_rate=0.01, optimizer="adam", weight_decay=0.0
+    )
+    expected = Right(weights, activation).train([(X, y)] * 3, lr=0.01, adam=True)
+    return deviations(
+        [f - w for f, w in zip(model.get_weights(), weights)], [e - w for e, w in zip(expected, weights)]
+    )
+
+
+def adam_batches(build: Build, activation: str) -> float:
+    """Adam over two epochs of three batches."""
+    return _trained(build, activation, n=10, size=4, epochs=2, lr=0.01, optimizer="adam")
+
+
+def adam_decay(build: Build, activation: str) -> float:
+    """Adam with weight decay added to the gradient."""
+    return min(
+        _trained(
+            build,
+            activation,
+            n=8,
+            size=8,
+            epochs=5,
+            lr=0.01,
+            decay=0.2,
+            optimizer="adam",
+            decay_biases=biases,
+            copies=False,
+        )
+        for biases in (True, False)
+    )
+
+
+def batches(build: Build, activation: str) -> float:
+    """Two epochs of 10 equal examples in batches of 4: six steps of a known gradient."""
+    return _trained(build, activation, n=10, size=4, epochs=2)
+
+
+def one_epoch(build: Build, activation: str) -> float:
+    """One epoch of 12 equal examples in batches of 4: three steps."""
+    return _trained(build, activation, n=12, size=4, epochs=1)
+
+
+def full_batch(build: Build, activation: str) -> float:
+    """Three epochs in which the batch is larger than the data."""
+    return _trained(build, activation, n=6, size=64, epochs=3)
+
+
+def untouched(build: Build, activation: str) -> float:
+    """``fit`` changes neither X nor y, and learning rate 0 changes no weight."""
+    weights, (X, y) = draw(), batch(10)
+    model = posed(build, activation, weights)
+    kept = X.copy(), y.copy()
+    model.fit(X, y, epochs=2, batch_size=4, learning_rate=0.0)
+    changed = not (np.array_equal(X, kept[0]) and np.array_equal(y, kept[1]))
+    return float(changed) + deviations(model.get_weights(), weights)
+
+
+def order(build: Build, activation: str) -> float:
+    """Each epoch uses each example once, in a new order: looked up among all orders of 3 examples."""
+    weights, (X, y) = draw(TINY), batch(3, TINY)
+    permutations = list(itertools.permutations(range(3)))
+    ends = {}
+    for first, second in itertools.product(permutations, repeat=2):
+        steps = [(X[[i]], y[[i]]) for i in (*first, *second)]
+        ends[first, second] = np.concatenate(
+            [w.ravel() for w in Right(weights, activation).train(steps, lr=0.5)]
+        )
+    seen = []
+    for seed in range(8):
+        model = posed(build, activation, weights, seed)
+        model.fit(X.copy(), y.copy(), epochs=2, batch_size=1, learning_rate=0.5)
+        found = np.concatenate([np.asarray(w, float).ravel() for w in model.get_weights()])
+        distance = {pair: deviation(found, end) for pair, end in ends.items()}
+        pair = min(distance, key=distance.__getitem__)
+        if not distance[pair] < 1e-4:
+            return 1.0  # not an order of these examples at all
+        seen.append(pair)
+    same = all(first == second for first, second in seen)
+    return float(same or len(set(seen)) == 1)
+
+
+# --- Initialisation, seeds, history ---
+
+
+def initial(build: Build, activation: str) -> float:
+    """Weights are Glorot uniform, biases zero, layers and seeds independent, the same seed the same."""
+    sizes = (90, 80, 70, 60, 50)
+    weights = [np.asarray(w, float) for w in build(list(sizes), activation, 3).get_weights()]
+    again = [np.asarray(w, float) for w in build(list(sizes), activation, 3).get_weights()]
+    other = [np.asarray(w, float) for w in build(list(sizes), activation, 4).get_weights()]
+    bad = any(not np.array_equal(w, a) for w, a in zip(weights, again))
+    bad |= np.array_equal(weights[0], other[0])
+    for W, b in zip(weights[::2], weights[1::2]):
+        limit = math.sqrt(6 / sum(W.shape))
+        # Kolmogorov-Smirnov distance from uniform; its critical value for p = 1e-6 is 2.7 / sqrt(n).
+        u = np.sort((W.ravel() / limit + 1) / 2)
+        grid = np.arange(1, W.size + 1) / W.size
+        bad |= float(np.abs(u - grid).max()) > 2.7 / math.sqrt(W.size)
+        bad |= bool(u[0] < -1e-6 or u[-1] > 1 + 1e-6) or bool(np.any(b != 0))
+    flat = [W.ravel()[: 50 * 60] for W in weights[::2]]
+    for one, two in itertools.combinations(flat, 2):
+        # 6.5 standard deviations of the correlation of 3,000 independent pairs.
+        bad |= abs(float(np.corrcoef(one, two)[0, 1])) > 0.12
+    return float(bad)
+
+
+def history(build: Build, activation: str) -> float:
+    """What ``fit`` reports of each epoch is near what its batches show (nothing reported is right too)."""
+    weights, (X, y) = draw(), batch(60)
+    model = posed(build, activation, weights)
+    # So small a learning rate that every definition in use (running mean, end of the epoch) gives the same.
+    reported = model.fit(X.copy(), y.copy(), epochs=3, batch_size=7, learning_rate=1e-7)
+    if not isinstance(reported, dict):
+        return 0.0
+    right = Right(weights, activation)
+    accuracy = float(np.mean(right.logits(X).argmax(dim=1).numpy() == y))
+    expected = {"loss": right.loss(X, y).item(), "accuracy": accuracy}
+    total = 0.0
+    for name, value in expected.items():
+        if name in reported:
+            total += deviation(reported[name], [value] * 3)
+    return total if total > 1e-3 else 0.0
+
+
+_CALLS = (forward, forward_extreme, repeated, loss, loss_extreme, gradients, gradients_again)
+_UPDATES = (step, steps, step_rate, decay, decay_batches, adam, adam_small, adam_batches, adam_decay)
+_TRAINING = (batches, one_epoch, full_batch, untouched, order, initial, history)
+QUANTITIES: dict[str, Quantity] = {q.__name__: q for q in (*_CALLS, *_UPDATES, *_TRAINING)}
+NEEDS_ADAM = ("adam", "adam_small", "adam_batches", "adam_decay")
+
+
+def measure(build: Build, name: str, activation: str) -> float:
+    """Return the deviation of one quantity; what raises, and what is not a number, deviates infinitely."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            value = QUANTITIES[name](build, activation)
+        except Exception:
+            return math.inf
+    return math.inf if math.isnan(value) else value
