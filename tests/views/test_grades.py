@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+
+import pytest
+
+from harness.errors import UsageError
+from harness.views.grades import gradebook, leftovers, parse_roster, read_roster, render_grades
+
+from . import sample
+
+
+def graded(roster: str, made=None) -> list[dict[str, str]]:
+    book = gradebook(made or sample.record(), parse_roster(roster))
+    return list(csv.DictReader(io.StringIO(render_grades(book))))
+
+
+def test_every_student_gets_a_row_in_the_rosters_order() -> None:
+    rows = graded("name,submission\nDora D,dora\nAlice A,alice\nBob B,bob\n")
+    assert [row["name"] for row in rows] == ["Dora D", "Alice A", "Bob B"]
+    dora, alice, bob = rows
+    assert (dora["score"], dora["max score"], dora["status"]) == ("0", "68", "not handed in")
+    assert (alice["score"], alice["per cent"], alice["status"]) == ("56.5", "83.09", "graded")
+    assert alice["comment"] == "gradients[sigmoid, tanh, relu]; scratch/sigmoid/lr=0.01"
+    assert (bob["score"], bob["comment"]) == ("68", "")
+
+
+def test_what_does_not_match_is_listed() -> None:
+    book = gradebook(sample.record(), parse_roster("submission\nalice\ndora\n"))
+    assert book.missing == ("dora",)
+    assert book.unknown == ("bob", "carol")
+    assert leftovers(book) == ("not handed in (1): dora", "not on the roster (2): bob, carol")
+
+
+def test_names_match_without_case_and_ending_when_that_is_clear() -> None:
+    rows = graded("submission\nAlice.py\nBOB\n")
+    assert [row["score"] for row in rows] == ["56.5", "68"]
+    both = sample.record(sample.alice(), replace(sample.bob(), name="ALICE"))
+    assert [row["score"] for row in graded("submission\nalice\nALICE\nAlice\n", both)] == ["56.5", "68", "0"]
+
+
+def test_a_team_shares_a_submission() -> None:
+    rows = graded("name,submission\nAlice,alice\nAnn,alice\n")
+    assert [row["score"] for row in rows] == ["56.5", "56.5"]
+
+
+def test_two_submissions_of_one_name_are_refused() -> None:
+    with pytest.raises(UsageError, match="two submissions are named bob"):
+        graded("submission\nbob\n", sample.record(sample.bob(), sample.bob()))
+
+
+def test_checks_that_the_harness_could_not_do_are_said() -> None:
+    row = graded("submission\ncarol\n")[0]
+    assert row["status"] == "graded, 1 checks could not be carried out by the harness"
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_spreadsheets_delimiters_and_byte_order_mark(tmp_path, delimiter) -> None:
+    path = tmp_path / "roster.csv"
+    path.write_bytes(f"\ufeffID{delimiter}Name\r\nbob{delimiter}Zoë\r\n\r\n".encode())
+    roster = read_roster(path)
+    assert roster.header == ("ID", "Name")
+    assert roster.rows == (("bob", "Zoë"),)
+    assert roster.key == 0
+
+
+def test_a_column_may_be_named() -> None:
+    roster = parse_roster("id,repo\n1,bob\n", key="Repo")
+    assert gradebook(sample.record(), roster).rows[0][2] == 68.0
+
+
+def test_a_rosters_own_score_column_is_kept() -> None:
+    row = graded("submission,score\nbob,3\n")[0]
+    assert (row["score"], row["score (backcheck)"]) == ("3", "68")
+
+
+def test_formulas_in_a_roster_are_defused_and_numbers_kept() -> None:
+    row = graded("submission,name,phone\nbob,=1+1,+49\n")[0]
+    assert (row["name"], row["phone"]) == ("'=1+1", "+49")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "expected a heading line, found an empty file"),
+        ("a,b\n1,2\n", "expected a column one of submission, .*, found a, b"),
+        ("id,b\n1,2\n3\n", r"class\.csv, line 3: expected 2 cells, found 1"),
+        ('id\n"x\n', None),
+    ],
+)
+def test_a_broken_roster_is_named_at_its_line(content, message) -> None:
+    if message is None:  # an open quotation runs to the end: one row, and nobody of that name
+        assert gradebook(sample.record(), parse_roster(content)).missing == ("x",)
+        return
+    with pytest.raises(UsageError, match=message):
+        parse_roster(content, where="class.csv")
+
+
+def test_a_file_in_another_encoding_or_not_there_is_said(tmp_path) -> None:
+    path = tmp_path / "latin.csv"
+    path.write_bytes(b"id\nbob\nZo\xeb\n")
+    with pytest.raises(UsageError, match=r"latin\.csv, line 3: expected UTF-8"):
+        read_roster(path)
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_roster(tmp_path / "absent.csv")
