@@ -4,52 +4,55 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from harness.calibration.plan import BASELINE, missing_jobs, plan_jobs
-from harness.calibration.pool import run_jobs
-from harness.calibration.runs import BUDGETS, REPORT, RUNS_FILE, Run, append_run, load_runs
-from harness.calibration.train import Job
-from harness.calibration.verify import verify_runs
 from harness.errors import UsageError
-from harness.spec import load_spec
+from harness.spec import FULL, REPORT
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``backcheck calibrate``."""
     add = parser.add_argument
     add("--experiments", metavar="GLOB", default="*", help="experiments to train, as in 'scratch/*' (all)")
-    add("--seeds", metavar="N", type=_count, default=12, help="train seeds 0 to N - 1 (%(default)s)")
-    add("--jobs", metavar="N", type=_count, default=1, help="processes, one thread each (%(default)s)")
-    add("--budget", choices=BUDGETS, default="full", help="the protocol as it is, or its short form (full)")
+    add("--seeds", metavar="N", type=_positive, default=12, help="train seeds 0 to N - 1 (%(default)s)")
+    add("--jobs", metavar="N", type=_positive, default=1, help="processes, one thread each (%(default)s)")
+    add(
+        "--budget", metavar="NAME", default=FULL, help="how much of the protocol to run: full or quick (full)"
+    )
     add(
         "--variant",
         metavar="NAME",
         default=REPORT,
-        help=f"'{REPORT}' for the specification's own protocol (default), a candidate's id, or a pattern of ids",
+        help="a candidate protocol, or a pattern of them (report)",
     )
     add("--reference", metavar="FILE", type=Path, help="the reference to train (the project's own)")
-    add("--spec", metavar="FILE", type=Path, help="specification (the bundled report)")
-    add("--runs", metavar="FILE", type=Path, default=RUNS_FILE, help="where runs are kept (the bundled file)")
+    add("--spec", metavar="FILE", type=Path, help="the specification (the bundled report)")
+    add("--runs", metavar="FILE", type=Path, help="where runs are kept (the bundled file)")
     add(
         "--verify",
         metavar="N",
-        type=_count,
+        type=_positive,
         nargs="?",
         const=3,
-        help="train N stored runs again (3) and say whether the stored figures hold on this machine",
+        help="store nothing: train N stored runs again (3), and say whether their figures hold here",
     )
+    add("--sample-seed", metavar="N", type=int, default=0, help="draws the runs of --verify (%(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Calibrate, or verify; returns 0, or 1 if a stored figure does not hold here."""
-    spec = load_spec(args.spec)
+    """Calibrate, or verify; return 0, or 1 if a stored figure does not hold here."""
+    # Imported here: the options are listed without waiting for NumPy.
+    from harness.calibration.plan import missing_jobs, plan_jobs
+    from harness.calibration.pool import Progress, run_jobs
+    from harness.calibration.runs import Run, append_run, load_runs
+    from harness.calibration.verify import verify_runs
+    from harness.spec import load_spec
+
+    if args.runs is not None and args.runs.is_dir():
+        raise UsageError(f"--runs {args.runs}: expected a file, found a folder")
     stored = load_runs(args.runs)
     jobs = plan_jobs(
-        spec,
+        load_spec(args.spec),
         experiments=args.experiments,
         variant=args.variant,
         budget=args.budget,
@@ -57,23 +60,30 @@ def run(args: argparse.Namespace) -> int:
         reference=args.reference,
     )
     if args.verify is not None:
-        return _verify(jobs, stored, args)
+        verification = verify_runs(
+            jobs, stored, sample=args.verify, processes=args.jobs, seed=args.sample_seed
+        )
+        print(*verification.messages, sep="\n")
+        return 0 if verification.holds else 1
+
     missing = missing_jobs(jobs, stored)
-    print(
-        f"{len(jobs)} runs asked for, {len(jobs) - len(missing)} stored, {len(missing)} to train", flush=True
-    )
+    progress = Progress(missing, say=_say)
+    _say(f"{len(jobs)} runs asked for, {len(jobs) - len(missing)} stored, {len(missing)} to train")
 
     def keep(finished: Run) -> None:
         append_run(finished, args.runs)
+        progress.finished(finished)
 
-    run_jobs(missing, jobs=args.jobs, finished=with_progress(missing, keep))
+    run_jobs(missing, processes=args.jobs, keep=keep)
     return 0
 
 
-def _verify(jobs: tuple[Job, ...], stored: tuple[Run, ...], args: argparse.Namespace) -> int:
-    """Train a sample of the stored runs again and print what was found."""
-    verification = verify_runs(jobs, stored, sample=args.verify, processes=args.jobs)
-    for comparison in verification.comparisons:
-        print(comparison.message, flush=True)
-    print(verification.message, flush=True)
-    return 0 if verification.holds else 1
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, found {number}")
+    return number

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 
 from harness.calibration.runs import Run, describe_key
 from harness.calibration.train import Job, run_job
+from harness.errors import BackcheckError
 
 _THREAD_SETTINGS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -18,7 +21,7 @@ _THREAD_SETTINGS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"
 def run_jobs(jobs: Sequence[Job], *, processes: int, keep: Callable[[Run], None]) -> None:
     """Train every job and hand each run to ``keep``, in this process, as soon as it ends.
 
-    The first error ends it: runs that wait are not started, and the error is raised here.
+    The first error ends it: runs that wait are not started, and BackcheckError names the job that failed.
     """
     if not jobs:
         return
@@ -26,15 +29,32 @@ def run_jobs(jobs: Sequence[Job], *, processes: int, keep: Callable[[Run], None]
     context = multiprocessing.get_context("spawn")
     with (
         _children_on_one_thread(),
-        ProcessPoolExecutor(min(processes, len(jobs)), mp_context=context) as pool,
+        ProcessPoolExecutor(min(processes, len(jobs)), context, initializer=_die_quietly) as pool,
     ):
-        futures = [pool.submit(run_job, job) for job in jobs]
+        waiting = {pool.submit(run_job, job): job for job in jobs}
         try:
-            for future in as_completed(futures):
-                keep(future.result())
-        except BaseException:
+            for future in as_completed(waiting):
+                job = waiting[future]
+                try:
+                    run = future.result()
+                except BrokenProcessPool as error:
+                    raise BackcheckError(
+                        "a worker process was killed, perhaps for want of memory: what was finished is kept; "
+                        "run the same command again, with fewer --jobs"
+                    ) from error
+                except Exception as error:
+                    raise BackcheckError(
+                        f"{describe_key(job.key)}: training {job.reference_file} failed: "
+                        f"{type(error).__name__}: {error}; what was finished is kept"
+                    ) from error
+                keep(run)
+        finally:
             pool.shutdown(wait=False, cancel_futures=True)
-            raise
+
+
+def _die_quietly() -> None:
+    """In a worker: end on Ctrl-C without a traceback; the parent speaks for all."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager
@@ -55,19 +75,20 @@ def _children_on_one_thread() -> Iterator[None]:
 class Progress:
     """One line for each finished run, with the time that the rest will take at the pace so far."""
 
-    def __init__(self, jobs: Sequence[Job], say: Callable[[str], None]) -> None:
+    def __init__(
+        self, jobs: Sequence[Job], say: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._work = {job.key: job.work for job in jobs}
-        self._total = sum(self._work.values())
         self._done = 0
         self._runs = 0
-        self._start = time.monotonic()
+        self._clock, self._start = clock, clock()
         self._say = say
 
     def finished(self, run: Run) -> None:
         """Say that a run ended."""
         self._runs += 1
         self._done += self._work[run.key]
-        left = (time.monotonic() - self._start) * (self._total - self._done) / self._done
+        left = (self._clock() - self._start) * (sum(self._work.values()) / self._done - 1)
         self._say(
             f"[{self._runs}/{len(self._work)}] {describe_key(run.key)}: {run.test_accuracy:.2f} % "
             f"in {run.seconds:.1f} s; {duration(left)} left"
@@ -75,7 +96,7 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in the unit that fits: 40 s, 12 min, 1 h 05 min."""
+    """Seconds in the unit that fits: 40 s, 12 min, 2 h 05 min."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -47,7 +47,7 @@ def _version(distribution: str) -> str:
 @cache
 def _blas() -> str:
     """NumPy's BLAS and the kernel it chose: two kernels round differently."""
-    from threadpoolctl import threadpool_info  # comes with scikit-learn
+    from threadpoolctl import threadpool_info  # type: ignore[import-untyped]  # scikit-learn brings it
 
     for pool in threadpool_info():
         if pool["user_api"] == "blas":

@@ -6,7 +6,7 @@ import fcntl
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,8 +14,6 @@ from typing import Any, TypeAlias
 from harness.errors import StoreError
 
 RUNS_FILE = Path(__file__).with_name("runs.jsonl")
-REPORT = "report"  # the variant that follows the specification's own protocol
-BUDGETS = ("full", "quick")
 
 Key: TypeAlias = tuple[str, str, str, str, int]
 
@@ -43,7 +41,7 @@ class Run:
 
     experiment: str
     variant: str  # "report", or the id of a candidate protocol
-    budget: str  # "full" or "quick"
+    budget: str  # "full", or the id of a shorter one
     reference: str  # "numpy" or "torch"
     seed: int
     test_accuracy: float
@@ -121,22 +119,15 @@ def parse_run(line: str) -> Run:
         raise ValueError(f"expected a JSON object, found {line[:40]!r} ({error})") from error
     data = _object(data, "the line", [field.name for field in fields(Run)])
     provenance = _object(data.pop("provenance"), "provenance", [field.name for field in fields(Provenance)])
-    run = Run(
-        **{name: _text(data, name) for name in ("experiment", "variant", "budget", "reference")},
-        **{name: _integer(data[name], name) for name in ("seed", "batch_loss_every")},
-        **{name: _number(data[name], name) for name in ("test_accuracy", "train_accuracy", "seconds")},
-        **{name: _numbers(data[name], name) for name in ("epoch_loss", "epoch_accuracy", "batch_loss")},
-        confusion=_square(data["confusion"]),
-        provenance=Provenance(**{name: _text(provenance, name) for name in provenance}),
-    )
+    for name, read in _READERS.items():
+        data[name] = read(data[name], name)
+    run = Run(**data, provenance=Provenance(**{name: _text(provenance[name], name) for name in provenance}))
     _check_consistency(run)
     return run
 
 
 def _check_consistency(run: Run) -> None:
     """What one field says of another must hold: a figure edited by hand does not pass unnoticed."""
-    if run.budget not in BUDGETS:
-        raise ValueError(f"budget: expected one of {', '.join(BUDGETS)}, found {run.budget!r}")
     if len(run.epoch_loss) != len(run.epoch_accuracy):
         raise ValueError(
             f"epoch_accuracy: expected {len(run.epoch_loss)} values, one for each of epoch_loss, "
@@ -169,10 +160,10 @@ def _object(data: Any, where: str, names: list[str]) -> dict[str, Any]:
     return data
 
 
-def _text(data: Mapping[str, Any], name: str) -> str:
-    if not isinstance(data[name], str):
-        raise ValueError(f"{name}: expected a string, found {data[name]!r}")
-    return str(data[name])
+def _text(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{name}: expected a string, found {value!r}")
+    return value
 
 
 def _integer(value: Any, name: str) -> int:
@@ -193,7 +184,16 @@ def _numbers(value: Any, name: str) -> tuple[float, ...]:
     return tuple(_number(item, f"{name}[{index}]") for index, item in enumerate(value))
 
 
-def _square(value: Any) -> tuple[tuple[int, ...], ...]:
+def _square(value: Any, name: str) -> tuple[tuple[int, ...], ...]:
     if not isinstance(value, list) or any(not isinstance(r, list) or len(r) != len(value) for r in value):
-        raise ValueError("confusion: expected a square matrix of counts, rows the true classes")
-    return tuple(tuple(_integer(item, "confusion") for item in row) for row in value)
+        raise ValueError(f"{name}: expected a square matrix of counts, rows the true classes")
+    return tuple(tuple(_integer(item, name) for item in row) for row in value)
+
+
+_READERS: dict[str, Callable[[Any, str], Any]] = {
+    **dict.fromkeys(("experiment", "variant", "budget", "reference"), _text),
+    **dict.fromkeys(("seed", "batch_loss_every"), _integer),
+    **dict.fromkeys(("test_accuracy", "train_accuracy", "seconds"), _number),
+    **dict.fromkeys(("epoch_loss", "epoch_accuracy", "batch_loss"), _numbers),
+    "confusion": _square,
+}

@@ -30,8 +30,6 @@ from harness.data import Dataset, load_dataset
 from harness.errors import UsageError
 from harness.spec import Protocol
 
-BATCH_LOSS_EVERY = 200  # batches between the points that the references keep in history["batch_loss"]
-
 # What a run depends on, in the order of its digest. Where the items come from does not change a run.
 TRAINING_FIELDS = (
     "layer_sizes",
@@ -111,7 +109,8 @@ def run_job(job: Job) -> Run:
         epoch_loss=_rounded(history["loss"]),
         epoch_accuracy=_rounded([100 * share for share in history["accuracy"]]),
         batch_loss=_rounded(history.get("batch_loss", [])),
-        batch_loss_every=BATCH_LOSS_EVERY,
+        # the references say which batches their history keeps; others are taken to follow the protocol
+        batch_loss_every=getattr(load_reference(job.reference_file), "BATCH_LOSS_EVERY", protocol.loss_every),
         confusion=tuple(tuple(int(count) for count in row) for row in confusion),
         seconds=round_digits(seconds, 3),
         provenance=provenance(job.reference_file, protocol_digest(job.dataset, protocol)),

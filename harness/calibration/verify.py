@@ -60,8 +60,11 @@ class Verification:
         return all(comparison.holds for comparison in self.comparisons)
 
     @property
-    def message(self) -> str:
-        """The verdict in one line."""
+    def messages(self) -> tuple[str, ...]:
+        """One line for each run, and the verdict."""
+        return *(comparison.message for comparison in self.comparisons), self._verdict()
+
+    def _verdict(self) -> str:
         count = len(self.comparisons)
         if all(comparison.identical for comparison in self.comparisons):
             return f"the stored figures hold here: {count} of {count} runs are identical"
