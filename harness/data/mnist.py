@@ -45,7 +45,7 @@ def _fill(store: Path, damage: DataError | None, report: Callable[[str], None]) 
     try:
         with cache.locked(store.parent):
             cache.remove_leftovers(store.parent)
-            if (filled := _filled_meanwhile(store)) is not None:
+            if (filled := _filled_meanwhile(store, suspect=damage is not None)) is not None:
                 return filled
             with cache.workspace(store.parent) as workspace:
                 arrays = _fetch(workspace, damage, report)
@@ -58,9 +58,10 @@ def _fill(store: Path, damage: DataError | None, report: Callable[[str], None]) 
     return stored
 
 
-def _filled_meanwhile(store: Path) -> Arrays | None:
+def _filled_meanwhile(store: Path, *, suspect: bool) -> Arrays | None:
+    """Return what another process stored while this one waited for the lock."""
     try:
-        return cache.read_arrays(store, FILES)
+        return cache.read_arrays(store, FILES, full=suspect)
     except DataError:
         return None  # damaged: about to be replaced
 
