@@ -33,6 +33,9 @@ COMMANDS = {
     "check": Command(
         module="harness.grading.check_command", help="check one submission quickly, for its author"
     ),
+    "show": Command(
+        module="harness.views.command", help="show a kept record in another format, as pages or as grades"
+    ),
     "explain": Command(
         module="harness.grading.explain_command", help="re-run one check of a record and show its numbers"
     ),

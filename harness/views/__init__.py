@@ -10,7 +10,6 @@ from harness.records import Record
 from harness.views.audience import AUDIENCES, Audience, for_audience
 from harness.views.csv_view import render_csv, render_csv_long
 from harness.views.gradescope import render_gradescope
-from harness.views.html import render_html
 from harness.views.json_view import from_json, render_json
 from harness.views.junit import render_junit
 from harness.views.latex import render_latex
@@ -58,6 +57,12 @@ def _gradescope(record: Record, options: Options) -> str:
     return render_gradescope(record, audience=options.audience)
 
 
+def _html(record: Record, options: Options) -> str:
+    from harness.views.html import render_html  # loads jinja2, which no other format waits for
+
+    return render_html(record)
+
+
 def _json(record: Record, options: Options) -> str:
     return render_json(record, audience=options.audience)
 
@@ -70,7 +75,7 @@ def _plain(write: Callable[[Record], str]) -> Callable[[Record, Options], str]:
 FORMATS: Mapping[str, Format] = {
     "table": Format(suffix=".txt", purpose="a terminal or a log", write=_table),
     "markdown": Format(suffix=".md", purpose="a report to read or to paste", write=_plain(render_markdown)),
-    "html": Format(suffix=".html", purpose="a browser; stands alone", write=_plain(render_html)),
+    "html": Format(suffix=".html", purpose="a browser; stands alone", write=_html),
     "csv": Format(suffix=".csv", purpose="a gradebook: a row for each submission", write=_plain(render_csv)),
     "csv-long": Format(suffix=".csv", purpose="analysis: a row a check", write=_plain(render_csv_long)),
     "json": Format(suffix=".json", purpose="programs; the whole record", write=_json),
