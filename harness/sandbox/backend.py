@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -108,6 +106,10 @@ def _find_landlock() -> Backend | str:
 
 @lru_cache
 def _find_bubblewrap() -> Backend | str:
+    # The worker imports this module for confine, and should not pay for these.
+    import shutil
+    import subprocess
+
     program = shutil.which("bwrap")
     if program is None:
         return "bwrap is not installed"
@@ -138,6 +140,8 @@ def _find_bubblewrap() -> Backend | str:
 
 
 def _version(program: str) -> str:
+    import subprocess
+
     answer = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
     return answer.stdout.strip() or "bubblewrap"
 

@@ -6,6 +6,7 @@ Everything here happens in a process that has run only the harness's code, and i
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 from contextlib import suppress
@@ -14,7 +15,6 @@ from pathlib import Path
 from harness.errors import SandboxError
 from harness.sandbox import landlock, linux, seccomp, user
 from harness.sandbox.policy import Policy
-from harness.sandbox.usage import GUARDIAN_NAME
 
 # In bubblewrap's own /dev this is a private folder in memory; elsewhere it is everybody's and stays closed.
 SHARED_MEMORY = Path("/dev/shm")
@@ -210,14 +210,15 @@ def _start_guardian() -> None:
     ready, signalled = os.pipe()
     if os.fork() == 0:
         try:
-            signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
-            linux.prctl(linux.PR_SET_NAME, GUARDIAN_NAME.encode())
+            linux.prctl(linux.PR_SET_NAME, linux.GUARDIAN_NAME.encode())
             os.setsid()
-            linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGTERM)
+            # Not a parent-death signal: the dying worker would have to be allowed to send it.
+            watched = os.pidfd_open(worker)
             os.write(signalled, b"1")
-            os.closerange(0, 1 << 16)
-            if os.getppid() == worker:
-                signal.sigwait((signal.SIGTERM,))
+            # The grader's channel among them, which must close when the worker ends.
+            os.closerange(0, watched)
+            os.closerange(watched + 1, 1 << 16)
+            select.select([watched], [], [])
             os.killpg(worker, signal.SIGKILL)
         finally:
             os._exit(0)

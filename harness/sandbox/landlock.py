@@ -111,16 +111,17 @@ def expand(readable: Iterable[Path], hidden: Iterable[Path]) -> Iterator[tuple[P
     """
     allowed = {Path(os.path.realpath(path)) for path in readable}
     veiled = {Path(os.path.realpath(path)) for path in hidden} - allowed
+    above_veiled = {parent for folder in veiled for parent in folder.parents}
+    above_allowed = {parent for path in allowed for parent in path.parents}
     pending = list(allowed)
-    for folder in veiled:
-        if any(folder in path.parents for path in allowed):
-            yield folder, READ_DIR
+    for folder in veiled & above_allowed:
+        yield folder, READ_DIR
     while pending:
         path = pending.pop()
         if path in veiled:
             continue
-        if not any(path in folder.parents for folder in veiled):
+        if path not in above_veiled:
             yield path, READ
             continue
         yield path, READ_DIR
-        pending.extend(entry for entry in path.iterdir() if not entry.is_symlink())
+        pending.extend(Path(entry.path) for entry in os.scandir(path) if not entry.is_symlink())

@@ -18,6 +18,7 @@ PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
 CAPABILITY_VERSION_3 = 0x20080522
+GUARDIAN_NAME = "backcheck-guard"  # at most 15 characters, the kernel keeps no more
 
 
 @lru_cache

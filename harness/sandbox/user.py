@@ -7,7 +7,6 @@ makes the limit count exactly one worker's processes, and leaves no other proces
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -43,7 +42,7 @@ def pick_user() -> int | None:
     if not ranges:
         return None
     low, high = max(ranges, key=lambda pair: pair[1] - pair[0])
-    return low + secrets.randbelow(high - low)
+    return low + int.from_bytes(os.urandom(8), "little") % (high - low)
 
 
 def become(user: int | None) -> None:
