@@ -19,7 +19,7 @@ HARNESS_MESSAGE = "the grader itself could not carry this out; it is no fault of
 # against, counts, and its own tracebacks. Arrays, seeds, expected values and what a later check adds are the
 # instructor's.
 _TENSOR_KEYS = ("tensor", "scale", "cosine", "error")
-_PLAIN_KEYS = ("history", "band", "confusion", "tolerance", "not_applicable", "details")
+_PLAIN_KEYS = ("history", "band", "confusion", "tolerance", "not_applicable", "details", "rests_on")
 
 
 def for_audience(record: Record, audience: str) -> Record:

@@ -114,6 +114,12 @@ def confusion(evidence: Mapping[str, Any]) -> tuple[tuple[int, ...], ...]:
     return tuple(table)
 
 
+def rests_on(evidence: Mapping[str, Any]) -> tuple[str, ...]:
+    """Read ``rests_on``: the ids of the checks without which this one was not tried."""
+    items = evidence.get("rests_on")
+    return tuple(each for each in items if isinstance(each, str)) if isinstance(items, list | tuple) else ()
+
+
 def details(evidence: Mapping[str, Any]) -> str:
     """Read ``details``, the trimmed tracebacks of an experiment's runs, as one text."""
     items = evidence.get("details")

@@ -94,9 +94,24 @@ def findings(verdict: Verdict) -> tuple[Finding, ...]:
     grouped: dict[tuple[Status, str], list[CheckResult | ExperimentResult]] = {}
     for part in parts_of(verdict):
         if part.status is not Status.PASS and applies(part):
-            grouped.setdefault((part.status, part.message), []).append(part)
-    found = [_finding(status, message, parts) for (status, message), parts in grouped.items()]
+            grouped.setdefault((part.status, _said(part)), []).append(part)
+    found = [
+        _finding(status, _resting(parts) or message, parts) for (status, message), parts in grouped.items()
+    ]
     return tuple(sorted(found, key=lambda finding: finding.status in UNMEASURED))
+
+
+def _said(part: CheckResult | ExperimentResult) -> str:
+    """Return what a part is grouped by: its message, or nothing for a check that rests on a broken one."""
+    return "" if evidence.rests_on(part.evidence) else part.message
+
+
+def _resting(parts: Sequence[CheckResult | ExperimentResult]) -> str:
+    """Return one message for all checks that were not tried because of broken ones."""
+    broken = list(dict.fromkeys(each for part in parts for each in evidence.rests_on(part.evidence)))
+    if not broken:
+        return ""
+    return f"not tried ({len(parts)}): they rest on {id_list(broken)}, which did not pass"
 
 
 def _finding(status: Status, message: str, parts: Sequence[CheckResult | ExperimentResult]) -> Finding:

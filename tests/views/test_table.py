@@ -66,6 +66,33 @@ def test_every_status_that_is_not_a_pass_is_listed() -> None:
     assert "note  cell 7 was skipped: it trains" in shown
 
 
+def test_what_rests_on_a_broken_check_is_one_line() -> None:
+    broken = tuple(sample.check(f"builds[{each}]", Status.ERROR, message="no build") for each in "ab")
+    resting = tuple(
+        sample.check(f"{group}[{each}]", Status.SKIPPED, evidence={"rests_on": [f"builds[{each}]"]})
+        for group in ("forward", "loss", "updates", "training")
+        for each in "ab"
+    )
+    made = sample.record(sample.verdict("eve", (*broken, *resting)))
+    for audience in ("instructor", "student"):
+        lines = lines_of(made, audience=audience)
+        found = [line.split("  ")[2:] for line in lines if line.startswith("  eve")]
+        assert found[1] == [
+            "forward[a, b], loss[a, b], updates[a, b] and 1 more",
+            "skipped",
+            "not tried (8): they rest on builds[a, b], which did not pass",
+        ]
+        assert len(found) == 2
+
+
+def test_a_check_that_does_not_apply_is_no_finding() -> None:
+    aside = sample.check("training[x]", Status.SKIPPED, evidence={"not_applicable": True}, max_points=0.0)
+    made = sample.record(sample.verdict("eve", (sample.check("training[y]"), aside)))
+    lines = lines_of(made, audience="student")
+    assert lines[2].split()[3] == "2.5/2.5"
+    assert not any("skipped" in line for line in lines)
+
+
 def test_experiments_show_reported_range_measured_and_status() -> None:
     rows = [line.split("  ") for line in lines_of(sample.record(sample.alice())) if "scratch/tanh" in line]
     cells = [each.strip() for each in rows[0] if each.strip()]
