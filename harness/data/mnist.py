@@ -47,6 +47,7 @@ def _fill(store: Path, damage: DataError | None, report: Callable[[str], None]) 
             cache.remove_leftovers(store.parent)
             if (filled := _filled_meanwhile(store, suspect=damage is not None)) is not None:
                 return filled
+            cache.check_space(store.parent)
             with cache.workspace(store.parent) as workspace:
                 arrays = _fetch(workspace, damage, report)
             cache.write_arrays(store, arrays)

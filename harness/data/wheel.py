@@ -58,7 +58,8 @@ def download(workspace: Path) -> Path:
 
 def _last_words(stderr: str) -> str:
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("ERROR")]
+    # "ERROR: Exception:" stands above a traceback, whose last line is the one that tells.
+    errors = [line for line in lines if line.startswith("ERROR") and not line.endswith("Exception:")]
     return (errors or lines or ["pip said nothing"])[-1]
 
 
