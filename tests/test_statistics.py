@@ -198,7 +198,7 @@ def check_error_rates(draw, reference_runs, gradings):
     outcomes = [graded(random, draw, reference_runs=reference_runs, family=3) for _ in range(gradings)]
     rerun = sum(screened > 0 for screened, _ in outcomes)
     failed = sum(fails > 0 for _, fails in outcomes)
-    assert stats.binomtest(failed, gradings, 0.01, alternative="less").pvalue < 0.05
+    assert failed < 0.01 * gradings
     if draw is normal:  # the screening level is exact for normal figures: 1 - (1 - 0.05 / 3)^3 = 4.9 %
         assert stats.binomtest(rerun, gradings, 0.0492).pvalue > 1e-3
 

@@ -7,6 +7,7 @@ reference distribution. Accuracies are in per cent everywhere.
 
 from __future__ import annotations
 
+from harness.statistics.claims import CLAIM_ALPHA, ClaimVerdict, judge_claims
 from harness.statistics.distribution import Distribution, reference_distribution
 from harness.statistics.judging import (
     FRESH_SEEDS,
@@ -16,13 +17,21 @@ from harness.statistics.judging import (
     judge,
     smallest_shift,
 )
+from harness.statistics.paired import CONTRADICTED, NOT_REPRODUCED, REPRODUCED, UNDECIDED, Comparison
 from harness.statistics.ranges import SD_FLOOR, Consistency, Range, consistent, expected_range
 
 __all__ = [
+    "CLAIM_ALPHA",
+    "CONTRADICTED",
     "FRESH_SEEDS",
+    "NOT_REPRODUCED",
+    "REPRODUCED",
     "SCREEN_ALPHA",
     "SD_FLOOR",
+    "UNDECIDED",
     "VERDICT_ALPHA",
+    "ClaimVerdict",
+    "Comparison",
     "Consistency",
     "Distribution",
     "Judgement",
@@ -30,6 +39,7 @@ __all__ = [
     "consistent",
     "expected_range",
     "judge",
+    "judge_claims",
     "reference_distribution",
     "smallest_shift",
 ]
