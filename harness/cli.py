@@ -1,7 +1,7 @@
 """The command line: finds the command's own module, and alone turns errors into exit codes.
 
-A command's module offers ``add_arguments(parser)`` and ``run(args) -> int``. It is imported only when its command is
-asked for, so that ``backcheck --help`` waits for nothing.
+A command's module offers ``add_arguments(parser)`` and ``run(args) -> int``. It is imported only when its
+command is asked for, so that ``backcheck --help`` waits for nothing.
 """
 
 from __future__ import annotations

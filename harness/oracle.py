@@ -1,14 +1,17 @@
 """The mathematics of a multi-layer perceptron in float64, written for the harness alone.
 
-Sources: softmax and cross entropy, Bishop, *Pattern Recognition and Machine Learning* (2006), 4.3.4; back-propagation, ibid. 5.3;
-Glorot and Bengio (2010), equation 16; Adam, Kingma and Ba (2015), algorithm 1; weight decay added to the gradient, as in
-PyTorch's ``SGD`` and ``Adam``. Weights are ``[W1, b1, W2, b2, ...]`` with ``W`` (fan_in, fan_out) and ``b`` (fan_out,); ``X`` is
-(n, features), ``y`` (n,) integer classes. Everything is float64 whatever comes in.
+Sources: softmax and cross entropy, Bishop, *Pattern Recognition and Machine Learning* (2006), 4.3.4; back-
+propagation, ibid. 5.3; Glorot and Bengio (2010), equation 16; Adam, Kingma and Ba (2015), algorithm 1;
+weight decay added to the gradient, as in PyTorch's ``SGD`` and ``Adam``. Weights are ``[W1, b1, W2, b2,
+...]`` with ``W`` (fan_in, fan_out) and ``b`` (fan_out,); ``X`` is (n, features), ``y`` (n,) integer
+classes. Everything is float64 whatever comes in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -50,7 +53,7 @@ def derivative(Z: Float, activation: str) -> Float:
 def glorot(layer_sizes: Sequence[int], rng: np.random.Generator, *, bias_sd: float = 0.0) -> list[Float]:
     """Draw Glorot-uniform weights, and biases from N(0, bias_sd^2)."""
     weights: list[Float] = []
-    for fan_in, fan_out in zip(layer_sizes[:-1], layer_sizes[1:]):
+    for fan_in, fan_out in pairwise(layer_sizes):
         limit = np.sqrt(6.0 / (fan_in + fan_out))
         weights.append(rng.uniform(-limit, limit, (fan_in, fan_out)))
         weights.append(rng.normal(0.0, bias_sd, fan_out) if bias_sd else np.zeros(fan_out))
@@ -105,7 +108,9 @@ def backward(weights: Sequence[Float], X: ArrayLike, activation: str, delta: Flo
     return gradients
 
 
-def loss_and_gradients(weights: Sequence[Float], X: ArrayLike, y: Int, activation: str) -> tuple[float, list[Float]]:
+def loss_and_gradients(
+    weights: Sequence[Float], X: ArrayLike, y: Int, activation: str
+) -> tuple[float, list[Float]]:
     """Return the mean cross entropy and its gradients in the order of ``weights``."""
     log_p = log_softmax(forward(weights, X, activation)[1][-1])
     delta = np.exp(log_p)

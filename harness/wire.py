@@ -1,8 +1,9 @@
 """The frames that pass between the grader and a worker: a JSON header and raw array bytes, never a pickle.
 
-A frame is ``b"BKC1"``, the header's length (4 bytes, big-endian), the header (UTF-8 JSON), then the bytes of each array
-that the header lists, in C order. Whoever receives a frame decides how many bytes it will accept before reading them,
-and builds plain ``ndarray`` objects of plain numeric dtypes; nothing in a frame is ever executed.
+A frame is ``b"BKC1"``, the header's length (4 bytes, big-endian), the header (UTF-8 JSON), then the bytes
+of each array that the header lists, in C order. Whoever receives a frame decides how many bytes it will
+accept before reading them, and builds plain ``ndarray`` objects of plain numeric dtypes; nothing in a frame
+is ever executed.
 """
 
 from __future__ import annotations

@@ -1,9 +1,12 @@
-"""What a check is given: the session, the networks that the submission can build, and draws that the seed fixes."""
+"""What a check is given: the session, the networks that the submission can build, and draws that the seed
+fixes.
+"""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -22,7 +25,9 @@ DEPTHS = ((9, 5), (9, 12, 5), (9, 12, 7, 5), (9, 12, 7, 8, 5), (9, 12, 7, 8, 6, 
 
 
 class Failed(Exception):
-    """A check measured something wrong: one line for the author, numbers as evidence, the known mistake that fits."""
+    """A check measured something wrong: one line for the author, numbers as evidence, the known mistake
+    that fits.
+    """
 
     def __init__(
         self,
@@ -95,7 +100,9 @@ class Context:
         return self.once(("can_build", tuple(layer_sizes), activation), attempt)
 
     def networks(self, activation: str) -> list[tuple[int, ...]]:
-        """Return the networks to check on: the report's, and a small one of unequal widths, where they can be built."""
+        """Return the networks to check on: the report's, and a small one of unequal widths, where they can
+        be built.
+        """
         found = [sizes for sizes in (MAIN, SMALL) if self.can_build(sizes, activation)]
         if not found:
             # Ask again for the report's network, so that its own fault is what the check reports.
@@ -111,8 +118,12 @@ class Context:
         """Return a problem of ``batch`` examples; the same arguments give the same problem."""
 
         def make() -> Problem:
-            rng = self.rng("problem", layer_sizes, batch, key)
-            weights = oracle.glorot(layer_sizes, rng, bias_sd=0.1)
+            # One set of weights for all batches: what the worker still holds need not travel again.
+            weights = self.once(
+                ("weights", layer_sizes, key),
+                lambda: oracle.glorot(layer_sizes, self.rng("weights", layer_sizes, key), bias_sd=0.1),
+            )
+            rng = self.rng("batch", layer_sizes, batch, key)
             X = rng.uniform(0.0, 1.0, (batch, layer_sizes[0]))
             y = rng.integers(0, layer_sizes[-1], batch)
             return Problem(layer_sizes=layer_sizes, activation=activation, weights=weights, X=X, y=y)
@@ -126,7 +137,9 @@ class Context:
         return model
 
     def posed(self, problem: Problem, *, seed: int = 0) -> tuple[Model, Problem]:
-        """Build the problem's network; where weights cannot be set, the problem takes over the submission's own."""
+        """Build the problem's network; where weights cannot be set, the problem takes over the
+        submission's own.
+        """
         model = self.session.build(problem.layer_sizes, problem.activation, seed)
         if "set_weights" in model.verbs:
             model.set_weights(problem.weights)
@@ -144,10 +157,8 @@ class Context:
             )
             model = self.model(problem)
             dtypes = [model.predict_proba(problem.X).dtype, *(w.dtype for w in model.get_weights())]
-            try:
+            with suppress(SubmissionFault):
                 dtypes += [g.dtype for g in model.loss_and_gradients(problem.X, problem.y)[1]]
-            except SubmissionFault:
-                pass
             return any(dtype == np.float32 for dtype in dtypes)
 
         return self.once("float32", look)
@@ -166,7 +177,8 @@ def as_float64(arrays: Sequence[Any], expected: Sequence[Float], what: str) -> l
     for name, array, right in zip(names, arrays, expected):
         if array.shape != right.shape:
             raise Failed(
-                f"{what}: {name} should have shape {right.shape}, found {array.shape}{_shape_hint(array, right)}"
+                f"{what}: {name} should have shape {right.shape}, "
+                f"found {array.shape}{_shape_hint(array, right)}"
             )
         if array.dtype.kind not in "fiu":
             raise Failed(f"{what}: {name} should hold real numbers, found dtype {array.dtype}")

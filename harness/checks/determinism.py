@@ -1,4 +1,6 @@
-"""Determinism and honesty: seeds decide everything, nothing given is changed, and a returned history is true."""
+"""Determinism and honesty: seeds decide everything, nothing given is changed, and a returned history is
+true.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,9 @@ def keeps_what_it_is_given(ctx: Context) -> Evidence:
 
 
 def predicting_changes_nothing(ctx: Context, activation: str) -> Evidence:
-    """``predict_proba`` and ``loss_and_gradients`` leave the weights alone and answer the same when asked again."""
+    """``predict_proba`` and ``loss_and_gradients`` leave the weights alone and answer the same when asked
+    again.
+    """
     model, problem = ctx.posed(ctx.problem(ctx.work_network(activation), activation, 8))
     before = model.get_weights()
     P = model.predict_proba(problem.X)
@@ -79,7 +83,9 @@ def predicting_changes_nothing(ctx: Context, activation: str) -> Evidence:
 
 
 def history_is_true(ctx: Context) -> Evidence:
-    """A returned history says what happened: at learning rate 0 its loss and accuracy are those of the fixed weights."""
+    """A returned history says what happened: at learning rate 0 its loss and accuracy are those of the
+    fixed weights.
+    """
     activation = ctx.activations[0]
     model, problem = ctx.posed(ctx.problem(ctx.work_network(activation), activation, 40, "history"))
     # Half of the labels are what the network answers, so that the accuracy is neither 0 nor 1.

@@ -26,7 +26,8 @@ def forward(ctx: Context, activation: str) -> Evidence:
             known = diagnosis.forward(problem, found)
             row = int(np.abs(found - expected).max(axis=1).argmax())
             raise Failed(
-                f"predict_proba on {name} ({activation}, {len(problem.X)} rows) is off by {error:.2g} from float64"
+                f"predict_proba on {name} ({activation}, {len(problem.X)} rows) is off by {error:.2g}"
+                " from float64"
                 f" (tolerance {ctx.tolerance:.0e})" + (f": {known.sentence}" if known else ""),
                 diagnosis=known.id if known else None,
                 detail=f"row {row}\n  expected {_show(expected[row])}\n  found    {_show(found[row])}",

@@ -1,4 +1,6 @@
-"""Gradients: against the float64 oracle, and against differences of the loss that the harness itself computes."""
+"""Gradients: against the float64 oracle, and against differences of the loss that the harness itself
+computes.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ def finite_differences(ctx: Context, activation: str) -> Evidence:
 
 
 def per_tensor(found: list[Float], expected: list[Float]) -> list[dict[str, Any]]:
-    """Return, for each tensor, the relative error, the scale ratio and the cosine with the expected gradient."""
+    """Return, for each tensor, the relative error, the scale ratio and the cosine with the expected
+    gradient.
+    """
     rows = []
     for name, g, right in zip(tensor_names(len(expected)), found, expected):
         norms = float(np.linalg.norm(g)), float(np.linalg.norm(right))
@@ -99,7 +103,9 @@ def _after_burn_in(problem: Problem) -> Problem:
 
 
 def _difference(ctx: Context, problem: Problem, rng: np.random.Generator) -> float:
-    """Difference the loss along random directions, tensor by tensor; return the worst statistic, or raise Failed."""
+    """Difference the loss along random directions, tensor by tensor; return the worst statistic, or raise
+    Failed.
+    """
     model = ctx.model(problem)
     _, answer = model.loss_and_gradients(problem.X, problem.y)
     found = as_float64(answer, problem.weights, "gradients")
@@ -107,7 +113,8 @@ def _difference(ctx: Context, problem: Problem, rng: np.random.Generator) -> flo
     precise = float(np.abs(model.predict_proba(problem.X) - expected).max()) < tolerances.PRECISE
     worst = 0.0
     for index, name in enumerate(tensor_names(len(found))):
-        # Float32 code cannot be differenced (noise up to 7e-2): its gradient is held against the oracle's loss.
+        # Float32 code cannot be differenced (noise up to 7e-2): its gradient is held against the oracle's
+        # loss.
         draws = [_direction(model if precise else None, problem, index, rng) for _ in range(DIRECTIONS)]
         scale = max(
             float(np.linalg.norm(found[index])) / np.sqrt(found[index].size),
@@ -132,7 +139,8 @@ def _difference(ctx: Context, problem: Problem, rng: np.random.Generator) -> flo
 def _direction(
     model: Model | None, problem: Problem, index: int, rng: np.random.Generator
 ) -> tuple[Float, float]:
-    """Draw a unit Gaussian direction for one tensor and return it with the measured slope; redraw at a ReLU kink.
+    """Draw a unit Gaussian direction for one tensor and return it with the measured slope; redraw at a
+    ReLU kink.
 
     The kink test looks at the loss alone: two step lengths that disagree mean a kink between them.
     """
@@ -140,8 +148,10 @@ def _direction(
         u = rng.standard_normal(problem.weights[index].shape)
         u /= np.linalg.norm(u)
         slope = _slope(model, problem, index, u, tolerances.STEP)
+        if problem.activation != "relu":
+            return u, slope
         finer = _slope(model, problem, index, u, tolerances.STEP / 4)
-        if problem.activation != "relu" or abs(slope - finer) <= 1e-5 * max(abs(slope), abs(finer)) + 1e-9:
+        if abs(slope - finer) <= 1e-5 * max(abs(slope), abs(finer)) + 1e-9:
             return u, slope
     return u, slope
 

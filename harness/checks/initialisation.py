@@ -1,7 +1,10 @@
-"""Initialisation: Glorot-uniform weights and zero biases, tested as distributions (Glorot and Bengio 2010, equation 16)."""
+"""Initialisation: Glorot-uniform weights and zero biases, tested as distributions (Glorot and Bengio 2010,
+equation 16).
+"""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,7 +34,8 @@ def glorot_uniform(ctx: Context) -> Evidence:
             )
         if (p := _uniform(W, limit)) < SIGNIFICANCE:
             message = (
-                f"W{layer} is not uniform on +-{limit:.4g}: mean {W.mean():.3g}, standard deviation {W.std():.4g} "
+                f"W{layer} is not uniform on +-{limit:.4g}: mean {W.mean():.3g}, "
+                f"standard deviation {W.std():.4g} "
                 f"({limit / np.sqrt(3):.4g} expected), largest {np.abs(W).max():.4g}, p = {p:.1g}"
             )
             raise _wrong(sizes, weights, message)
@@ -66,7 +70,7 @@ def _built(ctx: Context) -> tuple[tuple[int, ...], list[Float]]:
         activation = ctx.activations[0]
         sizes = ctx.networks(activation)[0]
         seed = int(ctx.rng("initialisation").integers(1 << 20))
-        like = [np.empty(shape) for i, o in zip(sizes[:-1], sizes[1:]) for shape in ((i, o), (o,))]
+        like = [np.empty(shape) for i, o in pairwise(sizes) for shape in ((i, o), (o,))]
         return sizes, as_float64(
             ctx.session.build(sizes, activation, seed).get_weights(), like, "get_weights()"
         )

@@ -46,7 +46,9 @@ def loss_of_uniform_output(ctx: Context) -> Evidence:
 
 
 def loss_when_confidently_wrong(ctx: Context) -> Evidence:
-    """A wrong answer given with a margin of 30 loses 30, one of 80 loses 80: nothing is clipped or softened."""
+    """A wrong answer given with a margin of 30 loses 30, one of 80 loses 80: nothing is clipped or
+    softened.
+    """
     activation = ctx.activations[0]
     base = ctx.problem(ctx.work_network(activation), activation, 8)
     for margin in (30.0, 80.0):
@@ -59,13 +61,15 @@ def loss_when_confidently_wrong(ctx: Context) -> Evidence:
         expected = oracle.loss(weights, problem.X, y, activation)
         if not abs(found - expected) <= max(ctx.tolerance, 1e-5) * expected:
             reason = (
-                f": that is -log of {np.exp(-found):.1g}, so the probability is clipped or softened before the logarithm"
+                f": that is -log of {np.exp(-found):.1g}, "
+                "so the probability is clipped or softened before the logarithm"
                 if np.isfinite(found) and 2.0 < found < expected
                 else ": use log-softmax with the row maximum taken off"
             )
             clipped = np.isfinite(found) and 2.0 < found < expected
             raise Failed(
-                f"a wrong answer with a margin of {margin:.0f} should lose {expected:.3f}, found {found:.3f}{reason}",
+                f"a wrong answer with a margin of {margin:.0f} should lose {expected:.3f}, "
+                f"found {found:.3f}{reason}",
                 diagnosis="log_clipped" if clipped else None,
             )
     return {}

@@ -1,7 +1,8 @@
 """Every check, in the order in which they run: the table of contents of what backcheck proves.
 
-``needs`` names checks (of the same activation where they have one) that must have passed: a broken forward pass fails the
-forward check once, and what rests on it is skipped. Points of a group are shared out by ``weight``.
+``needs`` names checks (of the same activation where they have one) that must have passed: a broken forward
+pass fails the forward check once, and what rests on it is skipped. Points of a group are shared out by
+``weight``.
 """
 
 from __future__ import annotations
@@ -102,11 +103,20 @@ TABLE: tuple[Entry, ...] = (
 
 def checks(activations: Sequence[str] = ACTIVATIONS) -> tuple[Check, ...]:
     """Return every check in order, expanded over the activations."""
-    properties = (
-        Entry(group="properties", run=run, needs=needs, each=each, weight=weight)
-        for run, each, needs, weight in PROPERTIES
-    )
-    return tuple(check for entry in (*TABLE, *properties) for check in _expand(entry, activations))
+    table = [check for entry in TABLE for check in _expand(entry, activations)]
+    properties = [
+        Check(
+            name=run.__name__,
+            group="properties",
+            run=run,
+            activation=activation,
+            needs=("forward", "gradients_shape"),
+            weight=weight,
+        )
+        for run, activation, weight in PROPERTIES
+        if activation is None or activation in activations
+    ]
+    return (*table, *properties)
 
 
 def rests_on(check: Check, other: Check) -> bool:

@@ -1,8 +1,10 @@
-"""Training: which examples ``fit`` used, how often and in what batches, read off W1 after training on probe data.
+"""Training: which examples ``fit`` used, how often and in what batches, read off W1 after training on
+probe data.
 
-The inputs are one-hot, so example i touches only row i of W1. With a small learning rate the deltas of the first layer
-hardly change while training, and row i moves by ``-learning_rate x sum over its uses of delta_i / batch size``. One
-division gives, for each example, the sum of 1 / (size of its batch) over its uses: exact algebra, no hooks.
+The inputs are one-hot, so example i touches only row i of W1. With a small learning rate the deltas of the
+first layer hardly change while training, and row i moves by ``-learning_rate x sum over its uses of delta_i
+/ batch size``. One division gives, for each example, the sum of 1 / (size of its batch) over its uses:
+exact algebra, no hooks.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ SLACK = 0.15  # of 1/4: the counts are whole numbers, so this is generous
 
 @dataclass(frozen=True, kw_only=True)
 class Uses:
-    """For each example: ``share``, the sum of 1 / batch size over its uses, and how badly that explains its row."""
+    """For each example: ``share``, the sum of 1 / batch size over its uses, and how badly that explains
+    its row.
+    """
 
     share: Float  # (EXAMPLES,)
     residual: Float  # (EXAMPLES,) relative to the row's movement; 0 for a row that did not move
@@ -42,7 +46,8 @@ def uses_every_example_once(ctx: Context) -> Evidence:
     if unused:
         if unused == TAIL:
             raise Failed(
-                f"an epoch of {EXAMPLES} examples in batches of {BATCH} leaves out {unused}: the short last batch is dropped",
+                f"an epoch of {EXAMPLES} examples in batches of {BATCH} leaves out {unused}: "
+                "the short last batch is dropped",
                 diagnosis="tail_dropped",
             )
         total = float(uses.share.sum())
@@ -61,7 +66,9 @@ def uses_every_example_once(ctx: Context) -> Evidence:
 
 
 def runs_the_epochs_asked_for(ctx: Context) -> Evidence:
-    """Three epochs use every example three times, one epoch once: none missing, none extra, none restarted."""
+    """Three epochs use every example three times, one epoch once: none missing, none extra, none
+    restarted.
+    """
     uses = _uses(ctx, epochs=3)
     _explained(uses)
     expected = 3.0 * (EXAMPLES // BATCH + 1)
@@ -86,7 +93,8 @@ def batch_size_is_respected(ctx: Context) -> Evidence:
     if abs(typical - 1 / BATCH) > SLACK / BATCH:
         if abs(typical - 1 / EXAMPLES) < SLACK / EXAMPLES:
             raise Failed(
-                f"batch_size={BATCH} is ignored: each example weighs 1/{EXAMPLES}, the whole set is one batch",
+                f"batch_size={BATCH} is ignored: each example weighs 1/{EXAMPLES}, "
+                "the whole set is one batch",
                 diagnosis="wrong_batch_size",
             )
         size = 1.0 / typical if typical > 0 else float("inf")
@@ -99,7 +107,9 @@ def batch_size_is_respected(ctx: Context) -> Evidence:
 
 
 def reshuffles_every_epoch(ctx: Context) -> Evidence:
-    """The order of the examples is drawn anew each epoch: the short last batch does not always hold the same ones."""
+    """The order of the examples is drawn anew each epoch: the short last batch does not always hold the
+    same ones.
+    """
     tails = [_tail(_uses(ctx, epochs=1, seed=seed)) for seed in (0, 1, 2)]
     if any(tail is None for tail in tails):
         raise Failed("the short last batch cannot be told apart, so its members cannot be followed")
@@ -116,7 +126,8 @@ def reshuffles_every_epoch(ctx: Context) -> Evidence:
         if len(always) != TAIL:
             return {"tails": [list(tail) for tail in tails if tail]}
     raise Failed(
-        f"four epochs end with the same examples {_names(tuple(always))}: shuffled once, before the first epoch",
+        f"four epochs end with the same examples {_names(tuple(always))}: "
+        "shuffled once, before the first epoch",
         diagnosis="shuffled_once",
     )
 
@@ -136,7 +147,8 @@ def _explained(uses: Uses) -> None:
         raise Failed("fit leaves the first layer's weights exactly as they were", diagnosis="no_update")
     if float(uses.moved.max()) > 100.0:
         raise Failed(
-            "after fit the first layer has nothing to do with the weights that were set: fit draws new weights, "
+            "after fit the first layer has nothing to do with the weights that were set: "
+            "fit draws new weights, "
             "or takes far larger steps than the learning rate says",
             diagnosis="reinitialised" if float(uses.moved.min()) > 100.0 else None,
         )
@@ -156,13 +168,15 @@ def _wrong_shares(found: Float, expected: Float) -> Failed:
     tail = np.allclose(found, 1 / BATCH, rtol=SLACK)
     if tail:
         return Failed(
-            f"the {TAIL} examples of the short last batch weigh 1/{BATCH} each: its sum is divided by {BATCH}, not by {TAIL}",
+            f"the {TAIL} examples of the short last batch weigh 1/{BATCH} each: "
+            f"its sum is divided by {BATCH}, not by {TAIL}",
             diagnosis="fixed_batch_size",
         )
     total = found.sum() / expected.sum()
     more = f"; in all {total:.2f} times the updates of one epoch" if abs(total - 1) > SLACK else ""
     return Failed(
-        f"the examples of one epoch weigh {listed} in their updates, 1/{BATCH} and (last batch) 1/{TAIL} expected{more}",
+        f"the examples of one epoch weigh {listed} in their updates, "
+        f"1/{BATCH} and (last batch) 1/{TAIL} expected{more}",
         evidence={"shares": [float(v) for v in found]},
     )
 

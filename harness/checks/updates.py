@@ -1,4 +1,6 @@
-"""Updates: what ``fit`` does to the weights, seen from outside, against float64 steps of the stated optimizer."""
+"""Updates: what ``fit`` does to the weights, seen from outside, against float64 steps of the stated
+optimizer.
+"""
 
 from __future__ import annotations
 
@@ -52,18 +54,24 @@ def learning_rate_zero(ctx: Context) -> Evidence:
 
 
 def weight_decay(ctx: Context, activation: str) -> Evidence:
-    """Weight decay adds weight_decay x w to the gradient: of every tensor (PyTorch) or of the weights alone, both are right."""
+    """Weight decay adds weight_decay x w to the gradient: of every tensor (PyTorch) or of the weights
+    alone, both are right.
+    """
     return _decay(ctx, activation, "sgd", learning_rate=0.1)
 
 
 def adam(ctx: Context) -> Evidence:
-    """Ten full-batch steps of Adam follow float64: both bias corrections, the running step count, epsilon outside the root."""
+    """Ten full-batch steps of Adam follow float64: both bias corrections, the running step count, epsilon
+    outside the root.
+    """
     activation = "tanh" if "tanh" in ctx.activations else ctx.activations[0]
     return _optional(ctx, activation, lambda: _adam(ctx, activation, weight_decay=0.0))
 
 
 def adam_weight_decay(ctx: Context) -> Evidence:
-    """With Adam, weight decay is added to the gradient before the moments (L2), as in ``torch.optim.Adam``."""
+    """With Adam, weight decay is added to the gradient before the moments (L2), as in
+    ``torch.optim.Adam``.
+    """
     activation = "tanh" if "tanh" in ctx.activations else ctx.activations[0]
     return _optional(ctx, activation, lambda: _adam(ctx, activation, weight_decay=0.05))
 
@@ -203,7 +211,9 @@ def _compare(
     weight_decay: float = 0.0,
     optimizer: str = "sgd",
 ) -> float:
-    """Compare displacements tensor by tensor; float32 weights carry their own rounding into a displacement."""
+    """Compare displacements tensor by tensor; float32 weights carry their own rounding into a
+    displacement.
+    """
     worst, wrong = 0.0, []
     base = tolerances.UPDATE_FLOAT32 if ctx.float32 else tolerances.UPDATE_FLOAT64
     if optimizer == "adam":
@@ -227,8 +237,10 @@ def _compare(
             weight_decay=weight_decay,
             optimizer=optimizer,
         )
-        what = f"{steps} full-batch step{'s' if steps > 1 else ''} of {optimizer} ({start.activation}, learning rate {learning_rate:g}"
-        what += f", weight decay {weight_decay:g})" if weight_decay else ")"
+        plural = "s" if steps > 1 else ""
+        options = f"{start.activation}, learning rate {learning_rate:g}"
+        options += f", weight decay {weight_decay:g}" if weight_decay else ""
+        what = f"{steps} full-batch step{plural} of {optimizer} ({options})"
         message = f"{what}: {wrong[0]}" + (f", and {len(wrong) - 1} more tensors" if len(wrong) > 1 else "")
         raise Failed(
             f"{known.sentence} [{message}]" if known else message,

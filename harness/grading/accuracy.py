@@ -1,8 +1,10 @@
-"""Accuracy runs, blinded: the submission trains on permuted pixels and classes and is scored on the trusted side.
+"""Accuracy runs, blinded: the submission trains on permuted pixels and classes and is scored on the
+trusted side.
 
-Glorot-uniform weights are independent and identically distributed within a layer, so a correct network's accuracy has
-exactly the same distribution whatever the order of pixels and the names of classes. Each run permutes both by a secret
-draw. A table of labels, a pretrained model or a memorised test set scores chance; an honest network notices nothing.
+Glorot-uniform weights are independent and identically distributed within a layer, so a correct network's
+accuracy has exactly the same distribution whatever the order of pixels and the names of classes. Each run
+permutes both by a secret draw. A table of labels, a pretrained model or a memorised test set scores chance;
+an honest network notices nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ PREDICT_SECONDS = 120.0
 
 @dataclass(frozen=True, kw_only=True)
 class AccuracyRun:
-    """One training of a submission: test accuracy in per cent, or the status and message of what went wrong."""
+    """One training of a submission: test accuracy in per cent, or the status and message of what went
+    wrong.
+    """
 
     experiment: str
     seed: int  # build's seed, all of the run's randomness that the submission is told
@@ -114,7 +118,8 @@ def _train_and_score(
     P = model.predict_proba(blinding.inputs(test, data.pixel_max), seconds=PREDICT_SECONDS)
     truth = blinding.labels(data.test_labels[: protocol.test_images])
     if P.shape != (len(truth), data.classes):
-        message = f"predict_proba of {len(truth)} rows should have shape {(len(truth), data.classes)}, found {P.shape}"
+        expected = (len(truth), data.classes)
+        message = f"predict_proba of {len(truth)} rows should have shape {expected}, found {P.shape}"
         raise SubmissionFault(Status.ERROR, message)
     if not np.isfinite(P).all():
         bad = int((~np.isfinite(P)).any(axis=1).sum())

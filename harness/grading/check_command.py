@@ -1,4 +1,6 @@
-"""``backcheck check FILE``: one submission, quickly, for its author; ``--watch`` checks again on every save."""
+"""``backcheck check FILE``: one submission, quickly, for its author; ``--watch`` checks again on every
+save.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Where a grading was made: versions, processor, BLAS, sandbox. Kept in the record, so that a grade can be defended."""
+"""Where a grading was made: versions, processor, BLAS, sandbox. Kept in the record, so that a grade can be
+defended.
+"""
 
 from __future__ import annotations
 

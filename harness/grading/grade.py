@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 
 from harness.calibration.runs import load_runs
 from harness.grading.accuracy import AccuracyRun
-from harness.grading.plan import Plan
+from harness.grading.plan import Plan, activations
 from harness.grading.score import judge_experiment, needs_another_run, verdict
 from harness.grading.units import Outcome, Settings, Unit, check_unit, run_unit
 from harness.records import CheckResult, ExperimentResult, Status, Verdict
 from harness.session.process import THREAD_VARIABLES
-from harness.spec import Spec
+from harness.spec import Experiment, Spec
 from harness.statistics import Distribution, reference_distribution
 
 Report = Callable[[Unit, Outcome], None]
@@ -44,7 +44,9 @@ def grade(
     finished: Callable[[Verdict], None] | None = None,
     executor: Executor | None = None,
 ) -> list[Verdict]:
-    """Grade every plan and return the verdicts in the plans' order; ``report`` hears of each unit that ends."""
+    """Grade every plan and return the verdicts in the plans' order; ``report`` hears of each unit that
+    ends.
+    """
     distributions = _distributions(spec, plans)
     gathered = {plan.submission.name: _Gathered(plan) for plan in plans}
     verdicts: dict[str, Verdict] = {}
@@ -80,6 +82,33 @@ def grade(
     return [verdicts[plan.submission.name] for plan in plans]
 
 
+def run_until_decided(
+    plan: Plan, experiment: Experiment, *, spec: Spec, settings: Settings
+) -> ExperimentResult:
+    """Run one experiment here, on fresh seeds as long as the verdict asks for them."""
+    distribution = _distributions(spec, [plan])[experiment.id]
+    family = len(plan.experiments)
+    runs: list[AccuracyRun] = []
+    while needs_another_run(runs, distribution, family):
+        unit = Unit(
+            submission=plan.submission,
+            settings=settings,
+            experiment=experiment,
+            dataset=spec.dataset,
+            attempt=len(runs),
+        )
+        outcome = run_unit(unit)
+        if outcome.run is not None:
+            runs.append(outcome.run)
+    return judge_experiment(
+        experiment,
+        runs,
+        distribution=distribution,
+        family=family,
+        points=plan.points[experiment.id],
+    )
+
+
 def first_units(plans: Sequence[Plan], spec: Spec, settings: Settings) -> list[Unit]:
     """Return the units that are known before anything has run."""
     return list(_first_units(plans, spec, settings))
@@ -88,7 +117,7 @@ def first_units(plans: Sequence[Plan], spec: Spec, settings: Settings) -> list[U
 def _first_units(plans: Sequence[Plan], spec: Spec, settings: Settings) -> Iterator[Unit]:
     # Checks first, for everybody: they are quick, and tell what is worth waiting for.
     for plan in plans:
-        yield check_unit(plan, settings, spec.activations)
+        yield check_unit(plan, settings, activations(spec))
     for plan in plans:
         for experiment in plan.experiments:
             yield Unit(
@@ -172,7 +201,8 @@ def _pool(jobs: int | None, executor: Executor | None) -> Iterator[Executor]:
         yield executor
         return
     workers = jobs or os.cpu_count() or 1
-    # Spawned, not forked: the grader may hold threads. One BLAS thread in each, set before NumPy is imported there.
+    # Spawned, not forked: the grader may hold threads. One BLAS thread in each, set before NumPy is
+    # imported there.
     for name in THREAD_VARIABLES:
         os.environ.setdefault(name, "1")
     pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from harness.checks.registry import Check, checks, rests_on
 from harness.errors import UsageError
+from harness.oracle import ACTIVATIONS
 from harness.spec import Experiment, Rubric, Spec
 from harness.submission import Submission
 
@@ -47,17 +47,22 @@ def plan(
     if profile not in PROFILES:
         raise UsageError(f"profile {profile!r}: expected one of {', '.join(PROFILES)}")
     chosen = _experiments(submission, spec, profile, experiments)
-    listed = checks(spec.activations)
+    listed = checks(activations(spec))
     if only is not None:
         listed = _with_needs(listed, set(only))
-    worth = {group.name: group.points for group in rubric.groups}
     return Plan(
         submission=submission,
         profile=profile,
         checks=listed,
         experiments=chosen,
-        points=_points(listed, chosen, worth),
+        points=_points(listed, chosen, rubric),
     )
+
+
+def activations(spec: Spec) -> tuple[str, ...]:
+    """Return the activations that a report's experiments use, in the oracle's order."""
+    used = {experiment.protocol.activation for experiment in spec.experiments.values()}
+    return tuple(name for name in ACTIVATIONS if name in used)
 
 
 def _experiments(
@@ -67,11 +72,8 @@ def _experiments(
         e for e in spec.experiments.values() if submission.part in ("both", "package") or e.part == "scratch"
     ]
     if glob is not None:
-        found = tuple(e for e in mine if fnmatchcase(e.id, glob))
-        if not any(fnmatchcase(e.id, glob) for e in spec.experiments.values()):
-            known = ", ".join(spec.experiments)
-            raise UsageError(f"--experiments {glob!r} matches none of: {known}")
-        return found
+        chosen = {e.id for e in spec.select(glob)}
+        return tuple(e for e in mine if e.id in chosen)
     if profile == "quick":
         return ()
     return tuple(e for e in mine if profile == "full" or e.baseline)
@@ -84,14 +86,11 @@ def _with_needs(listed: Sequence[Check], wanted: set[str]) -> tuple[Check, ...]:
     return tuple(check for check in listed if check.id in wanted)
 
 
-def _points(
-    listed: Sequence[Check], experiments: Sequence[Experiment], worth: dict[str, float]
-) -> dict[str, float]:
-    points: dict[str, float] = {}
-    for group, total in worth.items():
-        members = {check.id: check.weight for check in listed if check.group == group}
-        if group == ACCURACY:
-            members = {experiment.id: 1.0 for experiment in experiments}
-        whole = sum(members.values())
-        points |= {name: total * weight / whole for name, weight in members.items()}
-    return points
+def _points(listed: Sequence[Check], experiments: Sequence[Experiment], rubric: Rubric) -> dict[str, float]:
+    """Share each group's points out by weight; a group that the rubric leaves out is worth nothing."""
+    members = [(check.id, check.group, check.weight) for check in listed]
+    members += [(experiment.id, ACCURACY, 1.0) for experiment in experiments]
+    whole: dict[str, float] = {}
+    for _, group, weight in members:
+        whole[group] = whole.get(group, 0.0) + weight
+    return {name: rubric.points(group) * weight / whole[group] for name, group, weight in members}

@@ -1,4 +1,6 @@
-"""From results to a verdict: points by the rubric, experiments judged against what a correct implementation reaches."""
+"""From results to a verdict: points by the rubric, experiments judged against what a correct
+implementation reaches.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,14 @@ from harness.grading.accuracy import AccuracyRun
 from harness.grading.plan import Plan
 from harness.records import CheckResult, ExperimentResult, Status, Verdict
 from harness.spec import Experiment
-from harness.statistics import Distribution, judge, screening_range
+from harness.statistics import Distribution, judge
+from harness.statistics.judging import screening_range
 
 
 def score_check(result: CheckResult, points: float) -> CheckResult:
-    """Give a result its points: only a measured pass scores; what did not apply, or failed in the harness, is not counted."""
+    """Give a result its points: only a measured pass scores; what did not apply, or failed in the harness,
+    is not counted.
+    """
     counted = not (result.status is Status.HARNESS_ERROR or result.evidence.get("not_applicable"))
     worth = points if counted else 0.0
     return replace(result, max_points=worth, points=worth if result.status is Status.PASS else 0.0)

@@ -81,12 +81,13 @@ def grade_paths(options: GradingOptions) -> Record:
 
         load_dataset(spec.dataset)  # fetched once, before the pool: no two workers wait for one download
     units = first_units(plans, spec, settings)
-    with Progress(sum(unit.weight for unit in units), "grading", enabled=not options.quiet) as progress:
+    with Progress(sum(unit.weight for unit in units), "grading", quiet=options.quiet) as progress:
 
         def report(unit: Unit, outcome: Outcome) -> None:
             if unit.attempt:
                 progress.add(unit.weight)
-            progress.done(unit.weight, unit.label, _summary(outcome))
+            status, text = _summary(outcome)
+            progress.done(unit.weight, f"{unit.label}: {text}", status)
 
         verdicts = grade(plans, spec=spec, settings=settings, jobs=options.jobs, report=report)
     errors = [
@@ -104,9 +105,12 @@ def grade_paths(options: GradingOptions) -> Record:
     )
 
 
-def _summary(outcome: Outcome) -> str:
+def _summary(outcome: Outcome) -> tuple[Status, str]:
+    """A status and a few words for the progress line."""
     if outcome.run is not None:
         run = outcome.run
-        return f"{run.accuracy:.2f} %" if run.accuracy is not None else str(run.status)
-    bad = sum(r.status not in (Status.PASS, Status.SKIPPED) for r in outcome.checks)
-    return f"{bad} of {len(outcome.checks)} checks failed" if bad else "checks passed"
+        return run.status, f"{run.accuracy:.2f} %" if run.accuracy is not None else str(run.status)
+    bad = [r.status for r in outcome.checks if r.status not in (Status.PASS, Status.SKIPPED)]
+    if not bad:
+        return Status.PASS, "checks passed"
+    return bad[0], f"{len(bad)} of {len(outcome.checks)} checks not passed"

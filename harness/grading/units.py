@@ -1,10 +1,12 @@
-"""Units of work: the smallest things that are run, stored and sent to other machines. A unit and its outcome are plain data."""
+"""Units of work: the smallest things that are run, stored and sent to other machines. A unit and its
+outcome are plain data.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from harness.checks.registry import Check
@@ -26,7 +28,7 @@ class Settings:
     seed: int
     trust_submissions: bool = False
     sandbox: str | None = None  # a backend by name, or None for the best there is
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,6 @@
-"""One worker process: started behind the walls, spoken to over a private socket, ended with all its children."""
+"""One worker process: started behind the walls, spoken to over a private socket, ended with all its
+children.
+"""
 
 from __future__ import annotations
 
@@ -232,7 +234,8 @@ class _Watch:
             message = f"{self.what} printed more than {_mib(limits.output_bytes)}"
             raise SubmissionFault(Status.ERROR, message, process._tail(), fatal=True)
         waited = time.monotonic() - self.start
-        # Processor time, not the clock: on a busy machine a right submission must not fail for waiting its turn.
+        # Processor time, not the clock: on a busy machine a right submission must not fail for waiting
+        # its turn.
         used = usage.cpu_seconds - self.cpu_start
         if waited > self.seconds * WALL_FACTOR or (waited > self.seconds and used > 0.9 * self.seconds):
             message = f"{self.what} did not finish within {self.seconds:.0f} s"

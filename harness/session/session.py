@@ -1,10 +1,13 @@
-"""A submission as the checks see it: models with the contract's verbs, answered by a process that may die and be replaced."""
+"""A submission as the checks see it: models with the contract's verbs, answered by a process that may die
+and be replaced.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -162,7 +165,7 @@ class Model:
         self.activation = activation
         self.verbs = verbs
         self._start = start
-        self._parameters = sum(i * o + o for i, o in zip(layer_sizes[:-1], layer_sizes[1:]))
+        self._parameters = sum(i * o + o for i, o in pairwise(layer_sizes))
 
     def get_weights(self) -> list[Array]:
         """Return ``[W1, b1, ...]`` as the submission gives them."""
@@ -180,7 +183,9 @@ class Model:
         return self._one(values, "predict_proba")
 
     def loss_and_gradients(self, X: Array, y: Array) -> tuple[float, list[Array]]:
-        """Return the loss and the gradients that the submission computes for ``X`` (n, features), ``y`` (n,)."""
+        """Return the loss and the gradients that the submission computes for ``X`` (n, features), ``y``
+        (n,).
+        """
         values = self._call("loss_and_gradients", (X, y), self._parameters + 1)[1]
         if not values or values[0].size != 1:
             shape = values[0].shape if values else ()

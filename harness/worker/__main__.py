@@ -1,7 +1,8 @@
-"""The worker's server loop: ``python -I -m harness.worker FD`` answers frames on an inherited socket until it closes.
+"""The worker's server loop: ``python -I -m harness.worker FD`` answers frames on an inherited socket until
+it closes.
 
-The first frame says which walls to raise and what to load. Walls stand before any line of the submission runs.
-Whatever the submission raises is answered as a frame; the grader decides what it means.
+The first frame says which walls to raise and what to load. Walls stand before any line of the submission
+runs. Whatever the submission raises is answered as a frame; the grader decides what it means.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ class Server:
         self.models: dict[int, Any] = {}
         self.last_set: list[wire.Array] = []
 
-    def answer(self, header: dict[str, Any], arrays: list[wire.Array]) -> tuple[dict[str, Any], list[wire.Array]]:
+    def answer(
+        self, header: dict[str, Any], arrays: list[wire.Array]
+    ) -> tuple[dict[str, Any], list[wire.Array]]:
         """Run one verb and return the answer's header and arrays."""
         verb: Callable[..., tuple[dict[str, Any], list[wire.Array]]] | None = getattr(
             self, f"do_{header.get('op')}", None
@@ -44,7 +47,9 @@ class Server:
             answer["mutated"] = [i for i, old in enumerate(before) if arrays[i].tobytes() != old]
         return answer, values
 
-    def do_build(self, header: dict[str, Any], _: list[wire.Array]) -> tuple[dict[str, Any], list[wire.Array]]:
+    def do_build(
+        self, header: dict[str, Any], _: list[wire.Array]
+    ) -> tuple[dict[str, Any], list[wire.Array]]:
         """Build a model in a slot and say which verbs it has."""
         if self.loaded.build is None:
             return _not_provided("build")
@@ -53,12 +58,16 @@ class Server:
         verbs = ("get_weights", "set_weights", "predict_proba", "loss_and_gradients", "fit")
         return {"verbs": [verb for verb in verbs if callable(getattr(model, verb, None))]}, []
 
-    def do_get_weights(self, header: dict[str, Any], _: list[wire.Array]) -> tuple[dict[str, Any], list[wire.Array]]:
+    def do_get_weights(
+        self, header: dict[str, Any], _: list[wire.Array]
+    ) -> tuple[dict[str, Any], list[wire.Array]]:
         """Return the model's weights."""
         verb = self._verb(header, "get_weights")
         return _not_provided("get_weights") if verb is ABSENT else _values("get_weights()", verb())
 
-    def do_set_weights(self, header: dict[str, Any], arrays: list[wire.Array]) -> tuple[dict[str, Any], list[wire.Array]]:
+    def do_set_weights(
+        self, header: dict[str, Any], arrays: list[wire.Array]
+    ) -> tuple[dict[str, Any], list[wire.Array]]:
         """Give the model weights; tensors that did not change since the last call need not travel again."""
         verb = self._verb(header, "set_weights")
         if verb is ABSENT:
@@ -72,10 +81,16 @@ class Server:
         verb([array.copy() for array in whole])
         return {}, []
 
-    def do_predict_proba(self, header: dict[str, Any], arrays: list[wire.Array]) -> tuple[dict[str, Any], list[wire.Array]]:
+    def do_predict_proba(
+        self, header: dict[str, Any], arrays: list[wire.Array]
+    ) -> tuple[dict[str, Any], list[wire.Array]]:
         """Return class probabilities for the rows of X."""
         verb = self._verb(header, "predict_proba")
-        return _not_provided("predict_proba") if verb is ABSENT else _values("predict_proba(X)", [verb(arrays[0])])
+        return (
+            _not_provided("predict_proba")
+            if verb is ABSENT
+            else _values("predict_proba(X)", [verb(arrays[0])])
+        )
 
     def do_loss_and_gradients(
         self, header: dict[str, Any], arrays: list[wire.Array]
@@ -94,7 +109,9 @@ class Server:
         header_gradients, values = _values("the gradients of loss_and_gradients(X, y)", gradients)
         return header_gradients, [*loss_values, *values] if values else []
 
-    def do_fit(self, header: dict[str, Any], arrays: list[wire.Array]) -> tuple[dict[str, Any], list[wire.Array]]:
+    def do_fit(
+        self, header: dict[str, Any], arrays: list[wire.Array]
+    ) -> tuple[dict[str, Any], list[wire.Array]]:
         """Train in place and return what history the submission returns, as named arrays."""
         verb = self._verb(header, "fit")
         if verb is ABSENT:

@@ -1,4 +1,6 @@
-"""What a submission raised, as plain text: the kind of fault, its message, and the traceback of the author's own frames."""
+"""What a submission raised, as plain text: the kind of fault, its message, and the traceback of the
+author's own frames.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ def _trimmed(error: BaseException, entry: str) -> str:
             if frame.filename.startswith((HARNESS, "<frozen")):
                 continue
             name = frame.filename.removeprefix(folder)
-            parts.append(f"  {name}:{frame.lineno} in {frame.name}\n" + (f"    {frame.line}\n" if frame.line else ""))
+            parts.append(
+                f"  {name}:{frame.lineno} in {frame.name}\n" + (f"    {frame.line}\n" if frame.line else "")
+            )
         last = "".join(whole.format_exception_only())
         if isinstance(error, SyntaxError):
             last = last.replace(folder, "")
