@@ -1,0 +1,284 @@
+"""Hypothesis drives a property over the wire: it proposes small cases, and shrinks the one that breaks.
+
+A case is an activation, a number of rows, a draw (the stream of the weights and inputs) and the property's
+own small integers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from harness import oracle
+from harness.checks.context import SMALL, Context, Failed, NotApplicable, Problem, as_float64, tensor_names
+from harness.oracle import Float, Int
+from harness.session import Model, SubmissionFault
+
+Evidence = dict[str, Any]
+
+EXAMPLES = 8  # on a small network: each costs the harness about a millisecond
+EXAMPLES_LARGE = 3  # where only the report's network can be built, each carries megabytes
+SECONDS = 4.0  # a slow submission is asked fewer examples, but at least two
+SHRINKS = 40  # calls after the first counterexample
+ROWS = (1, 9)
+# float32 sums taken in another order differ by about 1e-6: nearer to 0 than that, ReLU's derivative may flip.
+KINK = 2e-5
+
+
+class Broken(Exception):
+    """A case in which a property does not hold: one line of what was expected and found."""
+
+
+class _Stop(BaseException):
+    """Ends Hypothesis's loop at once; it lets through what is no ``Exception``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One proposed case: a problem, the submission's model, and the property's own integers."""
+
+    ctx: Context
+    problem: Problem
+    model: Model
+    rng: np.random.Generator
+    numbers: Mapping[str, int]
+
+    def __getitem__(self, name: str) -> int:
+        return self.numbers[name]
+
+    @property
+    def tolerance(self) -> float:
+        """The relative tolerance for the submission's arithmetic."""
+        return self.ctx.tolerance
+
+    def probabilities(
+        self, *, weights: Sequence[Float] | None = None, X: Float | None = None, what: str = ""
+    ) -> Float:
+        """Return the submission's probabilities as float64, for other weights or rows where given."""
+        self.model.set_weights(self.problem.weights if weights is None else weights)
+        X = self.problem.X if X is None else X
+        P = self.model.predict_proba(X)
+        shape = (len(X), self.problem.layer_sizes[-1])
+        if P.shape != shape:
+            raise Broken(f"predict_proba{what} should have shape {shape}, found {P.shape}")
+        return P.astype(np.float64)
+
+    def evaluate(
+        self, *, weights: Sequence[Float] | None = None, X: Float | None = None, y: Int | None = None
+    ) -> tuple[float, list[Float]]:
+        """Return the submission's loss and gradients as float64, for other weights or rows where given."""
+        weights = self.problem.weights if weights is None else weights
+        self.model.set_weights(weights)
+        loss, gradients = self.model.loss_and_gradients(
+            self.problem.X if X is None else X, self.problem.y if y is None else y
+        )
+        return loss, as_float64(gradients, self.problem.weights, "gradients")
+
+
+def for_all(
+    ctx: Context,
+    holds: Callable[[Case], None],
+    *,
+    activations: Sequence[str] | None = None,
+    rows: tuple[int, int] = ROWS,
+    sharpness: tuple[int, int] = (0, 0),
+    **ranges: tuple[int, int],
+) -> Evidence:
+    """Raise Failed with the smallest counterexample found if ``holds`` raises Broken for any case.
+
+    ``rows`` and the keywords are inclusive ranges of integers; ``sharpness`` s scales the weights by 2^s:
+    units saturate and outputs grow confident.
+    """
+    chosen = [a for a in ctx.activations if activations is None or a in activations]
+    if not chosen:
+        raise NotApplicable(f"the submission has no network with {' or '.join(activations or ())}")
+    spans = {
+        "activation": (0, len(chosen) - 1),
+        "rows": rows,
+        "draw": (0, (1 << 12) - 1),
+        "sharpness": sharpness,
+        **ranges,
+    }
+    search = _Search(ctx=ctx, holds=holds, activations=chosen)
+    with contextlib.suppress(_Stop):
+        _hypothesis(ctx, search, spans)
+    if search.fault is not None:
+        raise search.fault
+    if search.broken is not None:
+        raise _failed(search)
+    return {"examples": search.count}
+
+
+class _Search:
+    """What one property has been asked so far; called once for each example that Hypothesis proposes."""
+
+    def __init__(self, *, ctx: Context, holds: Callable[[Case], None], activations: Sequence[str]) -> None:
+        self.ctx = ctx
+        self.holds = holds
+        self.activations = activations
+        self.limit = EXAMPLES if ctx.work_network(activations[0])[0] == SMALL[0] else EXAMPLES_LARGE
+        self.count = 0
+        self.after = 0  # calls since the first counterexample
+        self.fault: Exception | None = None
+        self.broken: Broken | None = None
+        self.case: tuple[Problem, dict[str, int]] | None = None
+        self._start = time.monotonic()
+        self._models: dict[str, Model] = {}
+
+    def __call__(self, **numbers: int) -> None:
+        late = time.monotonic() - self._start > SECONDS
+        if self.broken is None and self.count >= 2 and late:
+            raise _Stop
+        if self.broken is not None:
+            self.after += 1
+            if self.after > SHRINKS or late:
+                raise _Stop
+        try:
+            problem, rng = _posed(self.ctx, self.holds.__name__, self.activations, numbers)
+            model = self._model(problem)
+            self.count += self.broken is None
+            self.holds(Case(ctx=self.ctx, problem=problem, model=model, rng=rng, numbers=numbers))
+        except Broken as broken:
+            self.broken, self.case = broken, (problem, numbers)
+            raise
+        except (Failed, NotApplicable, SubmissionFault) as fault:
+            # Not a counterexample but an end: it is reported as it is, and never shrunk.
+            if self.broken is None:
+                self.fault = fault
+            raise _Stop from None
+
+    def _model(self, problem: Problem) -> Model:
+        if problem.activation not in self._models:
+            model = self.ctx.session.build(problem.layer_sizes, problem.activation, 0)
+            self._models[problem.activation] = model
+        return self._models[problem.activation]
+
+
+def _hypothesis(ctx: Context, search: _Search, spans: Mapping[str, tuple[int, int]]) -> None:
+    # Imported here: Hypothesis takes a sixth of a second to import, which --help should not wait for.
+    from hypothesis import HealthCheck, Phase, Verbosity, errors, given, seed, settings
+
+    configured = settings(
+        max_examples=search.limit,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+        print_blob=False,
+        verbosity=Verbosity.quiet,
+    )
+
+    def example(**numbers: int) -> None:
+        search(**numbers)
+
+    strategies = {name: _integers(low, high) for name, (low, high) in spans.items()}
+    key = zlib.crc32(search.holds.__name__.encode())
+    # The smallest counterexample is in ``search``; one that does not repeat is a counterexample too.
+    with contextlib.suppress(Broken, errors.Flaky):
+        seed((ctx.seed << 32) + key)(configured(given(**strategies)(example)))()
+
+
+def _integers(low: int, high: int) -> Any:
+    """Integers from low to high that shrink towards low, made of booleans.
+
+    Hypothesis's own integers are seasoned with constants of whichever modules happen to be loaded, and write
+    what they found into the working folder: one seed would not give the same cases everywhere.
+    """
+    from hypothesis import strategies as st
+
+    if low == high:
+        return st.just(low)
+    count = (high - low).bit_length() + 3  # three more bits than needed, for a nearly even spread
+
+    def scale(bits: tuple[bool, ...]) -> int:
+        number = 0
+        for bit in bits:
+            number = 2 * number + bit
+        return low + number * (high - low + 1) // (1 << count)
+
+    return st.tuples(*[st.booleans()] * count).map(scale)
+
+
+def _posed(
+    ctx: Context, name: str, activations: Sequence[str], numbers: Mapping[str, int]
+) -> tuple[Problem, np.random.Generator]:
+    """Draw the weights and the batch of a case; for ReLU again until no pre-activation is near the kink."""
+    activation = activations[numbers["activation"]]
+    sizes = ctx.work_network(activation)
+    rng = ctx.rng("property", name, numbers["draw"])
+    rows, scale = numbers["rows"], 2.0 ** numbers["sharpness"]
+    for _ in range(50):
+        weights = [scale * w for w in oracle.glorot(sizes, rng, bias_sd=0.3)]
+        X = rng.uniform(0.0, 1.0, (rows, sizes[0]))
+        y = rng.integers(0, sizes[-1], rows)
+        problem = Problem(layer_sizes=sizes, activation=activation, weights=weights, X=X, y=y)
+        if activation != "relu" or not near_kink(problem):
+            break
+    return problem, rng
+
+
+def near_kink(problem: Problem) -> bool:
+    """Whether some hidden unit's pre-activation is so near 0 that float32 may round it to the other side."""
+    hidden = oracle.forward(problem.weights, problem.X, problem.activation)[1][:-1]
+    return any(float(np.abs(Z).min()) < KINK * float(np.abs(Z).max()) for Z in hidden)
+
+
+def with_rows(problem: Problem, chosen: Any) -> Problem:
+    """Return the problem with some of its rows, or with its rows in another order."""
+    return replace(problem, X=problem.X[chosen], y=problem.y[chosen])
+
+
+def same(found: Float, expected: Float, tolerance: float, what: str, *, scale: float | None = None) -> None:
+    """Raise Broken unless ``found`` is ``expected`` within ``tolerance`` x ``scale`` (else its norm)."""
+    size = float(np.linalg.norm(expected)) if scale is None else scale
+    error = float(np.linalg.norm(found - expected))
+    if error <= tolerance * size + 1e-12:
+        return
+    found, expected = np.atleast_1d(found), np.atleast_1d(expected)
+    worst = np.unravel_index(int(np.abs(found - expected).argmax()), found.shape)
+    place = f" at {[int(i) for i in worst]}" if found.size > 1 else ""
+    raise Broken(f"{what}: expected {expected[worst]:.9g}, found {found[worst]:.9g}{place}")
+
+
+def same_gradients(
+    found: Sequence[Float],
+    expected: Sequence[Float],
+    tolerance: float,
+    what: str,
+    *,
+    scales: Sequence[float] | None = None,
+) -> None:
+    """Raise Broken unless every tensor of ``found`` is that of ``expected``."""
+    for i, (name, f, e) in enumerate(zip(tensor_names(len(expected)), found, expected)):
+        same(
+            f,
+            e,
+            tolerance,
+            f"the gradient of {name}, {what}",
+            scale=scales[i] if scales is not None else None,
+        )
+
+
+def _failed(search: _Search) -> Failed:
+    assert search.case is not None
+    assert search.broken is not None
+    problem, numbers = search.case
+    own = {k: v for k, v in numbers.items() if k not in ("activation", "rows", "draw", "sharpness")}
+    more = "".join(f", {name} {value}" for name, value in own.items())
+    if numbers["sharpness"]:
+        more += f", weights x {2.0 ** numbers['sharpness']:g}"
+    sizes = "-".join(map(str, problem.layer_sizes))
+    rows = f"{len(problem.X)} row{'s' if len(problem.X) > 1 else ''}"
+    case = f"{problem.activation}, {sizes}, {rows}, draw {numbers['draw']}{more}"
+    return Failed(
+        f"{search.broken} ({problem.activation})",
+        detail=f"smallest counterexample: {case}\n  {search.broken}",
+        evidence={"counterexample": {**numbers, "activation": problem.activation}, "examples": search.count},
+    )

@@ -1,0 +1,123 @@
+"""Properties of ``predict_proba``: what softmax outputs are, whatever the weights."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.checks.context import Context
+from harness.checks.properties_drive import Broken, Case, Evidence, for_all, same
+from harness.oracle import Float
+
+EXTREME = 1e4  # exact in float16, float32 and float64; its exponential overflows in all of them
+
+
+def rows_are_distributions(ctx: Context) -> Evidence:
+    """Each row of probabilities lies in [0, 1] and sums to 1, for mild and for confident networks."""
+    return for_all(ctx, _distribution, sharpness=(0, 4))
+
+
+def extreme_logits_give_finite_probabilities(ctx: Context) -> Evidence:
+    """Logits of 10,000 and -10,000 give the limits of softmax, not NaN: exp must not overflow."""
+    return for_all(ctx, _extreme_logits, rows=(1, 4), pattern=(1, 3**5 - 1))
+
+
+def saturated_units_stay_finite(ctx: Context) -> Evidence:
+    """Hidden pre-activations of 1,000 and -1,000 saturate: probabilities stay finite and sum to 1."""
+    return for_all(ctx, _saturated, rows=(1, 4))
+
+
+def an_extreme_row_changes_no_other(ctx: Context) -> Evidence:
+    """A row that drives the network to extremes leaves the answers for the other rows as they were."""
+    return for_all(ctx, _extreme_row, rows=(2, 9), place=(0, 8))
+
+
+def a_row_alone_is_the_row_in_a_batch(ctx: Context) -> Evidence:
+    """A row's probabilities are the same alone, in a batch and at another place of the batch."""
+    return for_all(ctx, _alone, rows=(1, 9), place=(0, 8))
+
+
+def shifting_the_logits_changes_nothing(ctx: Context) -> Evidence:
+    """Adding one number to every bias of the last layer leaves the probabilities as they were."""
+    return for_all(ctx, _shift, shift=(0, 16))
+
+
+def permuting_classes_permutes_probabilities(ctx: Context) -> Evidence:
+    """Permuting the last layer's columns permutes the probabilities in the same way."""
+    return for_all(ctx, _permuted_classes)
+
+
+def _is_distribution(P: Float, tolerance: float, what: str) -> None:
+    if not np.isfinite(P).all():
+        raise Broken(f"{what}: {int((~np.isfinite(P)).sum())} of {P.size} probabilities are NaN or infinite")
+    if P.min() < 0.0 or P.max() > 1.0 + tolerance:
+        raise Broken(f"{what}: probabilities should lie in [0, 1], found {P.min():.9g} to {P.max():.9g}")
+    same(P.sum(axis=1), np.ones(len(P)), tolerance, f"{what}: the sum of a row")
+
+
+def _distribution(case: Case) -> None:
+    _is_distribution(case.probabilities(), case.tolerance, "predict_proba")
+
+
+def _extreme_logits(case: Case) -> None:
+    weights = list(case.problem.weights)
+    classes = len(weights[-1])
+    digits = [case["pattern"] // 3**i % 3 - 1 for i in range(5)]
+    # The logits are the last biases alone, each -10,000, 0 or 10,000.
+    weights[-2] = np.zeros_like(weights[-2])
+    weights[-1] = EXTREME * np.array([digits[i % 5] for i in range(classes)], dtype=np.float64)
+    P = case.probabilities(weights=weights)
+    what = f"logits {', '.join(f'{v:g}' for v in weights[-1])}"
+    _is_distribution(P, case.tolerance, what)
+    best = weights[-1] == weights[-1].max()
+    same(P, np.tile(best / best.sum(), (len(P), 1)), case.tolerance, what)
+
+
+def _saturated(case: Case) -> None:
+    weights = list(case.problem.weights)
+    if len(weights) > 2:
+        signs = np.where(case.rng.integers(0, 2, weights[1].shape) == 0, -1.0, 1.0)
+        weights[1] = 1000.0 * signs
+    _is_distribution(case.probabilities(weights=weights), case.tolerance, "hidden pre-activations of +-1000")
+
+
+def _extreme_row(case: Case) -> None:
+    weights, X = list(case.problem.weights), case.problem.X.copy()
+    place = case["place"] % len(X)
+    # Only the extreme row has anything in the first input, whose weights are huge.
+    weights[0] = weights[0].copy()
+    weights[0][0] = 1e4 * np.where(np.arange(weights[0].shape[1]) % 2 == 0, 1.0, -1.0)
+    X[:, 0] = 0.0
+    calm = case.probabilities(weights=weights, X=X)
+    X[place, 0] = 1.0
+    extreme = case.probabilities(weights=weights, X=X)
+    others = np.arange(len(X)) != place
+    same(
+        extreme[others], calm[others], case.tolerance, f"row {place} made extreme, another row's probability"
+    )
+
+
+def _alone(case: Case) -> None:
+    X = case.problem.X
+    place = case["place"] % len(X)
+    whole = case.probabilities()
+    same(case.probabilities(X=X[place : place + 1])[0], whole[place], case.tolerance, f"row {place} alone")
+    order = case.rng.permutation(len(X))
+    same(case.probabilities(X=X[order]), whole[order], case.tolerance, "rows in another order")
+
+
+def _shift(case: Case) -> None:
+    weights, shift = list(case.problem.weights), float(case["shift"] - 8)
+    before = case.probabilities()
+    weights[-1] = weights[-1] + shift
+    what = f"last bias shifted by {shift:g}"
+    # A shifted float32 logit has lost up to half a unit in its last place, 4e-7 at 8.
+    same(case.probabilities(weights=weights), before, case.tolerance, what)
+
+
+def _permuted_classes(case: Case) -> None:
+    weights = list(case.problem.weights)
+    order = case.rng.permutation(len(weights[-1]))
+    before = case.probabilities()
+    weights[-2], weights[-1] = weights[-2][:, order], weights[-1][order]
+    what = f"classes in the order {[int(i) for i in order]}"
+    same(case.probabilities(weights=weights), before[:, order], case.tolerance, what)
