@@ -10,7 +10,6 @@ classes. Everything is float64 whatever comes in.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-
 from itertools import pairwise
 
 import numpy as np

@@ -71,6 +71,11 @@ class Verdict:
     notes: tuple[str, ...] = ()  # what loading skipped or replaced, for the record
     seconds: float = 0.0
 
+    @property
+    def items(self) -> tuple[CheckResult | ExperimentResult, ...]:
+        """Everything that was planned, in order."""
+        return (*self.checks, *self.experiments)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Record:

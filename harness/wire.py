@@ -52,7 +52,7 @@ def send(channel: socket.socket, header: Mapping[str, Any], arrays: Sequence[Arr
     channel.sendall(MAGIC + struct.pack(">I", len(text)) + text)
     for array in plain:
         if array.size:
-            channel.sendall(memoryview(array.reshape(-1)).cast("B"))
+            channel.sendall(array.reshape(-1).view(np.uint8).data)
 
 
 def receive(
@@ -109,7 +109,7 @@ def _array(
 ) -> Array:
     array = np.empty(shape, dtype)
     if array.size:
-        _read_into(channel, memoryview(array.reshape(-1).view(np.uint8)), wait)
+        _read_into(channel, array.reshape(-1).view(np.uint8).data, wait)
     return array
 
 

@@ -103,7 +103,8 @@ class Context:
         """Return the networks to check on: the report's, and a small one of unequal widths, where they can
         be built.
         """
-        found = [sizes for sizes in (MAIN, SMALL) if self.can_build(sizes, activation)]
+        choices: tuple[tuple[int, ...], ...] = (MAIN, SMALL)
+        found = [sizes for sizes in choices if self.can_build(sizes, activation)]
         if not found:
             # Ask again for the report's network, so that its own fault is what the check reports.
             self.session.build(MAIN, activation, 0).predict_proba(np.full((8, MAIN[0]), 0.5))

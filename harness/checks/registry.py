@@ -103,20 +103,11 @@ TABLE: tuple[Entry, ...] = (
 
 def checks(activations: Sequence[str] = ACTIVATIONS) -> tuple[Check, ...]:
     """Return every check in order, expanded over the activations."""
-    table = [check for entry in TABLE for check in _expand(entry, activations)]
-    properties = [
-        Check(
-            name=run.__name__,
-            group="properties",
-            run=run,
-            activation=activation,
-            needs=("forward", "gradients_shape"),
-            weight=weight,
-        )
-        for run, activation, weight in PROPERTIES
-        if activation is None or activation in activations
-    ]
-    return (*table, *properties)
+    properties = (
+        Entry(group="properties", run=run, needs=needs, each=each, weight=weight)
+        for run, each, needs, weight in PROPERTIES
+    )
+    return tuple(check for entry in (*TABLE, *properties) for check in _expand(entry, activations))
 
 
 def rests_on(check: Check, other: Check) -> bool:

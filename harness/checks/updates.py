@@ -131,7 +131,7 @@ def _decay(ctx: Context, activation: str, optimizer: str, *, learning_rate: floa
 
 def _adam(ctx: Context, activation: str, *, weight_decay: float) -> Evidence:
     learning_rate, steps = 1e-3, 10
-    more = {"weight_decay": weight_decay} if weight_decay else {}
+    more: dict[str, Any] = {"weight_decay": weight_decay} if weight_decay else {}
     start, found = _fit(
         ctx, activation, batch=16, learning_rate=learning_rate, epochs=steps, optimizer="adam", **more
     )

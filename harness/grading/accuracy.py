@@ -58,7 +58,9 @@ class Blinding:
 
     def inputs(self, images: Any, pixel_max: int) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Return float32 inputs in [0, 1] with permuted columns."""
-        return np.divide(np.asarray(images)[:, self.pixels], pixel_max, dtype=np.float32)
+        permuted: np.ndarray[Any, np.dtype[np.uint8]] = np.asarray(images)[:, self.pixels]
+        inputs: np.ndarray[Any, np.dtype[np.float32]] = np.divide(permuted, pixel_max, dtype=np.float32)
+        return inputs
 
     def labels(self, labels: Any) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Return renamed classes."""
@@ -77,7 +79,7 @@ def run_experiment(
 ) -> AccuracyRun:
     """Train the submission once by the experiment's protocol and score its predictions."""
     start = time.monotonic()
-    facts = {"experiment": experiment.id, "seed": seed, "blind": blind}
+    facts: dict[str, Any] = {"experiment": experiment.id, "seed": seed, "blind": blind}
     try:
         with Session(submission, backend=backend, limits=limits or Limits()) as session:
             accuracy, evidence = _train_and_score(session, experiment, data, seed, blind)

@@ -45,7 +45,8 @@ def run(args: argparse.Namespace) -> int:
     if args.watch:
         from harness.authoring.watch import watch
 
-        return watch(args.path, graded)
+        status: int = watch(args.path, graded)
+        return status
     record = grade_paths(GradingOptions.from_args(args))
     width = os.get_terminal_size().columns if sys.stdout.isatty() else None
     print(
@@ -57,5 +58,4 @@ def run(args: argparse.Namespace) -> int:
     if record.harness_errors:
         return 3
     good = (Status.PASS, Status.SKIPPED)
-    everything = [item for v in record.submissions for item in (*v.checks, *v.experiments)]
-    return 0 if all(item.status in good for item in everything) else 1
+    return 0 if all(item.status in good for v in record.submissions for item in v.items) else 1

@@ -57,7 +57,8 @@ def add_common_arguments(parser: argparse.ArgumentParser, *, profile: str) -> No
         "--profile",
         choices=("quick", "standard", "full"),
         default=profile,
-        help=f"quick: correctness only; standard: and the three baseline experiments; full: every experiment (default: {profile})",
+        help="quick: correctness only; standard: and the baseline experiments; "
+        f"full: every experiment (default: {profile})",
     )
     parser.add_argument(
         "--jobs", type=_positive, metavar="N", help="worker processes (default: one for each core)"

@@ -82,7 +82,7 @@ def verdict(
 ) -> Verdict:
     """Add up one submission's verdict."""
     scored = tuple(score_check(result, plan.points[result.id]) for result in checks)
-    everything = [*scored, *experiments]
+    everything: list[CheckResult | ExperimentResult] = [*scored, *experiments]
     return Verdict(
         name=plan.submission.name,
         path=str(plan.submission.path),

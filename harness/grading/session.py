@@ -93,7 +93,7 @@ def grade_paths(options: GradingOptions) -> Record:
     errors = [
         f"{v.name}: {item.id}: {item.message}"
         for v in verdicts
-        for item in (*v.checks, *v.experiments)
+        for item in v.items
         if item.status is Status.HARNESS_ERROR
     ]
     return Record(

@@ -182,7 +182,8 @@ class Process:
         # Behind bubblewrap a signal arrives as 128 + its number.
         number = -code if code < 0 else code - 128 if code > 128 else 0
         if number == signal.SIGKILL:
-            message = f"{what} was killed by the system, most likely for using more than {_mib(self.limits.memory_bytes)}"
+            limit = _mib(self.limits.memory_bytes)
+            message = f"{what} was killed by the system, most likely for using more than {limit}"
             return SubmissionFault(Status.OUT_OF_MEMORY, message, self._tail(), fatal=True)
         if number == signal.SIGXCPU:
             return SubmissionFault(

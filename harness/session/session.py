@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import wire
 from harness.records import Status
 from harness.sandbox.backend import Backend
 from harness.session.faults import SubmissionFault, clean
@@ -231,7 +230,7 @@ class Model:
         return self.session.call(
             verb,
             {**(header or {}), "slot": self.slot},
-            [wire.np.asarray(a) for a in arrays],
+            [np.asarray(a) for a in arrays],
             bytes_limit=limit,
             seconds=seconds,
         )
