@@ -57,8 +57,8 @@ def missing_jobs(jobs: Iterable[Job], runs: Iterable[Run]) -> tuple[Job, ...]:
             missing.append(job)
         elif run.provenance.protocol != protocol_digest(job.dataset, job.protocol):
             raise StoreError(
-                f"the stored run {describe_key(job.key)} followed another protocol than the specification has "
-                f"now: delete the runs of that experiment from the file, or restore the protocol"
+                f"the stored run {describe_key(job.key)} followed another protocol than the specification's: "
+                f"delete the runs of that experiment from the file, or restore the protocol"
             )
     return tuple(missing)
 

@@ -7,7 +7,7 @@ import math
 import multiprocessing
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +57,6 @@ RUN = Run(
 
 def line_with(**changes: Any) -> str:
     """A stored line, changed: a value of None takes the key out."""
-    from dataclasses import asdict
-
     data = {**asdict(RUN), **changes}
     return json.dumps({key: value for key, value in data.items() if value is not None})
 
