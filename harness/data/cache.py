@@ -61,6 +61,7 @@ def read_arrays(
 def write_arrays(folder: Path, arrays: Mapping[str, NDArray[np.uint8]]) -> None:
     """Store the arrays so that ``folder`` holds all of them or, after a failure, none of these."""
     staging = folder.parent / f"{_STAGING}{secrets.token_hex(8)}"
+    replaced = staging.with_name(staging.name + "-old")
     staging.mkdir(parents=True)
     try:
         for name, array in arrays.items():
@@ -74,11 +75,12 @@ def write_arrays(folder: Path, arrays: Mapping[str, NDArray[np.uint8]]) -> None:
         _note_stamp(staging, _stamp_of([staging / f"{name}.npy" for name in arrays]))
         _sync_folder(staging)
         if folder.exists():  # a damaged copy: a rename cannot replace a folder that is not empty
-            folder.rename(staging.with_name(staging.name + "-old"))
+            folder.rename(replaced)
         staging.rename(folder)
         _sync_folder(folder.parent)
     finally:
-        remove_leftovers(folder.parent)
+        for leftover in (staging, replaced):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def remove_leftovers(parent: Path) -> None:
