@@ -27,6 +27,7 @@ EXAMPLES_LARGE = 3  # where only the report's network can be built, each carries
 SECONDS = 4.0  # a slow submission is asked fewer examples, but at least two
 SHRINKS = 40  # calls after the first counterexample
 ROWS = (1, 9)
+DRAWS = 64  # streams of weights and inputs in one search; every seed has its own
 # float32 sums taken in another order differ by about 1e-6: nearer to 0 than that, ReLU's derivative may flip.
 KINK = 2e-5
 
@@ -101,7 +102,7 @@ def for_all(
     spans = {
         "activation": (0, len(chosen) - 1),
         "rows": rows,
-        "draw": (0, (1 << 12) - 1),
+        "draw": (0, DRAWS - 1),
         "sharpness": sharpness,
         **ranges,
     }
@@ -195,13 +196,15 @@ def _integers(low: int, high: int) -> Any:
 
     if low == high:
         return st.just(low)
-    count = (high - low).bit_length() + 3  # three more bits than needed, for a nearly even spread
+    size = high - low + 1
+    count = (size - 1).bit_length()
+    count += 2 * (size != 1 << count)  # two more bits than needed, for a nearly even spread
 
     def scale(bits: tuple[bool, ...]) -> int:
         number = 0
         for bit in bits:
             number = 2 * number + bit
-        return low + number * (high - low + 1) // (1 << count)
+        return low + (number * size >> count)
 
     return st.tuples(*[st.booleans()] * count).map(scale)
 

@@ -1,0 +1,91 @@
+"""Properties of training: what full-batch gradient descent does, however its steps are divided."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from harness.checks import tolerances
+from harness.checks.context import Context, as_float64, tensor_names
+from harness.checks.properties_drive import Case, Evidence, for_all, same
+from harness.oracle import Float
+from harness.records import Status
+from harness.session import SubmissionFault
+
+ROWS = (8, 15)
+
+
+def a_step_is_linear_in_the_learning_rate(ctx: Context) -> Evidence:
+    """From the same weights, a full-batch step with twice the learning rate moves them twice as far."""
+    return for_all(ctx, _linear, rows=ROWS, rate=(1, 8))
+
+
+def training_goes_on_from_where_it_stands(ctx: Context) -> Evidence:
+    """Two fits of one full-batch epoch end where one fit of two epochs does."""
+    # Not ReLU: a unit that float32 puts on either side of its kink in the second step would be no mistake.
+    return for_all(ctx, _continued, activations=("tanh", "sigmoid"), rows=ROWS, rate=(1, 8))
+
+
+def weight_decay_zero_is_none(ctx: Context) -> Evidence:
+    """Asking for a weight decay of 0 is the same as not asking for one."""
+    return for_all(ctx, _no_decay, rows=ROWS, rate=(1, 8))
+
+
+def _linear(case: Case) -> None:
+    rate = 0.05 * case["rate"]
+    once, twice = (_moved(case, learning_rate=factor * rate) for factor in (1.0, 2.0))
+    _same_steps(
+        case,
+        twice,
+        [2.0 * step for step in once],
+        f"moved at learning rate {2 * rate:g}, twice its way at {rate:g}",
+    )
+
+
+def _continued(case: Case) -> None:
+    rate = 0.05 * case["rate"]
+    whole = _moved(case, learning_rate=rate, epochs=2)
+    parts = _moved(case, learning_rate=rate, fits=2)
+    _same_steps(
+        case, parts, whole, f"moved by two fits of one epoch at learning rate {rate:g}, by one of two"
+    )
+
+
+def _no_decay(case: Case) -> None:
+    rate = 0.05 * case["rate"]
+    plain = _moved(case, learning_rate=rate)
+    try:
+        decayed = _moved(case, learning_rate=rate, weight_decay=0.0)
+    except SubmissionFault as fault:
+        if fault.status is Status.ERROR and "unexpected keyword" in fault.message:
+            message = f"fit does not take weight_decay ({fault.message})"
+            raise SubmissionFault(Status.NOT_PROVIDED, message) from None
+        raise
+    _same_steps(case, decayed, plain, "moved with weight_decay=0, without it")
+
+
+def _moved(case: Case, *, learning_rate: float, epochs: int = 1, fits: int = 1, **more: Any) -> list[Float]:
+    """The displacement of every tensor, by full-batch epochs from the case's weights."""
+    problem, model = case.problem, case.model
+    model.set_weights(problem.weights)
+    before = as_float64(model.get_weights(), problem.weights, "get_weights()")
+    for _ in range(fits):
+        model.fit(
+            problem.X,
+            problem.y,
+            epochs=epochs,
+            batch_size=len(problem.X),
+            learning_rate=learning_rate,
+            **more,
+        )
+    after = as_float64(model.get_weights(), problem.weights, "get_weights() after fit")
+    return [a - b for a, b in zip(after, before)]
+
+
+def _same_steps(case: Case, found: list[Float], expected: list[Float], what: str) -> None:
+    base = tolerances.UPDATE_FLOAT32 if case.ctx.float32 else tolerances.UPDATE_FLOAT64
+    for name, f, e, w in zip(tensor_names(len(found)), found, expected, case.problem.weights):
+        # In float32 each of a few steps rounds the weights themselves.
+        rounding = 8.0 * 2.0**-23 * float(np.linalg.norm(w)) if case.ctx.float32 else 0.0
+        same(f, e, 1.0, f"how far {name} {what}", scale=base * float(np.linalg.norm(e)) + rounding)
