@@ -64,6 +64,12 @@ def group_names(submissions: Iterable[Verdict]) -> tuple[str, ...]:
     return tuple(group for group in seen if group != ACCURACY)
 
 
+def columns(submissions: Sequence[Verdict]) -> list[str]:
+    """Return the groups that a table has columns for: the rubric's, then accuracy if anything was trained."""
+    trained = any(group_score(verdict, ACCURACY).planned for verdict in submissions)
+    return [*group_names(submissions), *([ACCURACY] if trained else [])]
+
+
 def parts_of(verdict: Verdict) -> tuple[CheckResult | ExperimentResult, ...]:
     """Return everything of a verdict that has a status: its checks, then its experiments."""
     return (*verdict.checks, *verdict.experiments)
@@ -111,7 +117,9 @@ def _resting(parts: Sequence[CheckResult | ExperimentResult]) -> str:
     broken = list(dict.fromkeys(each for part in parts for each in evidence.rests_on(part.evidence)))
     if not broken:
         return ""
-    return f"not tried ({len(parts)}): they rest on {id_list(broken)}, which did not pass"
+    resting = {part.id for part in parts}
+    roots = [each for each in broken if each not in resting]  # not what was itself only skipped
+    return f"not tried: rests on {id_list(roots or broken)}, which did not pass"
 
 
 def _finding(status: Status, message: str, parts: Sequence[CheckResult | ExperimentResult]) -> Finding:

@@ -27,6 +27,7 @@ def render_html(record: Record, *, links: Mapping[int, str] | None = None) -> st
     ``links`` maps a submission's place to the page that holds its report; those are then not repeated here.
     """
     count = len(record.submissions)
+    groups = facts.columns(record.submissions)
     alone = count == 1 and not links
     sections = (
         []
@@ -38,8 +39,8 @@ def render_html(record: Record, *, links: Mapping[int, str] | None = None) -> st
         alone=alone,
         class_line=facts.class_line(record),
         errors=[text.line(error) for error in record.harness_errors],
-        groups=[text.name(group) for group in _groups(record.submissions)],
-        rows=[_row(verdict, _groups(record.submissions)) for verdict in record.submissions],
+        groups=[text.name(group) for group in groups],
+        rows=[_row(verdict, groups) for verdict in record.submissions],
         hrefs=[(links or {}).get(index, f"#s{index}") for index in range(count)],
         sections=sections,
         unfolded=count <= OPEN_UP_TO,
@@ -73,10 +74,6 @@ def _style() -> Markup:
     return Markup(_resource("style.css"))
 
 
-def _groups(submissions: Sequence[Verdict]) -> list[str]:
-    return [*facts.group_names(submissions), facts.ACCURACY]
-
-
 def _row(verdict: Verdict, groups: Sequence[str]) -> dict[str, Any]:
     return {
         "name": text.name(verdict.name),
@@ -93,7 +90,7 @@ def _cell(score: facts.GroupScore) -> dict[str, str]:
 
 def _section(verdict: Verdict, *, pictures: bool) -> dict[str, Any]:
     """Return what the template shows of one submission."""
-    groups = [group for group in _groups([verdict]) if facts.group_score(verdict, group).planned]
+    groups = [group for group in facts.columns([verdict]) if facts.group_score(verdict, group).planned]
     return {
         "name": text.name(verdict.name),
         "part": text.name(verdict.part),

@@ -33,7 +33,7 @@ def render_latex(record: Record) -> str:
 
 
 def _scores(submissions: Sequence[Verdict]) -> str:
-    groups = [*facts.group_names(submissions), facts.ACCURACY]
+    groups = facts.columns(submissions)
     rows = [
         [
             text.latex(text.name(verdict.name)),

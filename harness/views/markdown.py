@@ -69,7 +69,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]], right_from: int
 
 
 def _summary(submissions: Sequence[Verdict]) -> str:
-    groups = [*facts.group_names(submissions), facts.ACCURACY]
+    groups = facts.columns(submissions)
     rows = [
         [
             text.markdown(text.name(verdict.name)),

@@ -13,6 +13,7 @@ from harness.views import facts, text
 
 DEFAULT_WIDTH = 100
 DETAILS_UP_TO = 20  # more submissions than this: the summary alone, unless details are asked for
+MANY = 6  # more checks than this that were not measured for one reason are counted, not named
 _MIN_NAME, _MIN_HEADING = 12, 5
 
 _BOLD, _GREEN, _RED, _YELLOW, _RESET = "\x1b[1m", "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[0m"
@@ -49,7 +50,7 @@ def render_table(
 
 def summary_table(submissions: Sequence[Verdict], *, width: int = DEFAULT_WIDTH, color: bool = False) -> str:
     """Return one row for each submission: name, part, score, one column for each rubric group, accuracy."""
-    groups = [*facts.group_names(submissions), facts.ACCURACY]
+    groups = facts.columns(submissions)
     scores = [[facts.group_score(verdict, group) for group in groups] for verdict in submissions]
     names = [text.name(verdict.name) for verdict in submissions]
     totals = [facts.points(verdict.score, verdict.max_score) for verdict in submissions]
@@ -93,7 +94,7 @@ def _layout(
         cells = [[facts.share_cell(score) for score in row] for row in scores]
         legend = "Groups in per cent of their points. "
     longest = max(len("submission"), *map(len, names))
-    limit = max(_MIN_HEADING, *map(len, groups))
+    limit = max([_MIN_HEADING, *map(len, groups)])
     while limit > _MIN_HEADING and fixed + longest + _columns(groups, cells, limit) > width:
         limit -= 1
     headings = [_abbreviated(group, max(limit, wide)) for group, wide in zip(groups, _widest(cells))]
@@ -138,10 +139,10 @@ def _details(verdict: Verdict, *, width: int | None, color: bool) -> str:
         if width and max(map(len, table.splitlines())) > width - 2:
             table = _experiments(verdict, narrow=True)
         lines.append(textwrap.indent(table, "  "))
-    lines += _finding_lines(verdict, width=width, color=color)
+    found = _finding_lines(verdict, width=width, color=color)
+    quiet = "every check passes" if facts.parts_of(verdict) else "nothing was checked"
+    lines += found or [f"  {quiet}"]
     lines += [_wrapped(f"  note  {text.line(note)}", width, 8) for note in verdict.notes]
-    if len(lines) == 1:
-        lines.append("  every check passes")
     return "\n".join(lines)
 
 
@@ -163,7 +164,7 @@ def _finding_lines(verdict: Verdict, *, width: int | None, color: bool) -> list[
     """Return ``alice  gradients[sigmoid]  FAIL  what is wrong``, aligned, one for each finding."""
     found = facts.findings(verdict)
     owner = text.name(verdict.name, 32)
-    ids = [text.name(facts.id_list(finding.ids), 80) for finding in found]
+    ids = [_ids(finding) for finding in found]
     id_width = min(max(map(len, ids), default=0), 32)
     lines = []
     for finding, each in zip(found, ids):
@@ -174,6 +175,12 @@ def _finding_lines(verdict: Verdict, *, width: int | None, color: bool) -> list[
             line = head + _paint(label, _status_color(finding.status), color) + line[len(head + label) :]
         lines.append(line)
     return lines
+
+
+def _ids(finding: facts.Finding) -> str:
+    if finding.status in facts.UNMEASURED and len(finding.ids) > MANY:
+        return f"{len(finding.ids)} checks"
+    return text.name(facts.id_list(finding.ids), 80)
 
 
 def _wrapped(line: str, width: int | None, indent: int) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 
 import pytest
@@ -76,13 +77,19 @@ def test_what_rests_on_a_broken_check_is_one_line() -> None:
     made = sample.record(sample.verdict("eve", (*broken, *resting)))
     for audience in ("instructor", "student"):
         lines = lines_of(made, audience=audience)
-        found = [line.split("  ")[2:] for line in lines if line.startswith("  eve")]
+        found = [re.split(" {2,}", line)[2:] for line in lines if line.startswith("  eve")]
         assert found[1] == [
-            "forward[a, b], loss[a, b], updates[a, b] and 1 more",
+            "8 checks",
             "skipped",
-            "not tried (8): they rest on builds[a, b], which did not pass",
+            "not tried: rests on builds[a, b], which did not pass",
         ]
         assert len(found) == 2
+
+
+def test_accuracy_has_no_column_when_nothing_was_trained() -> None:
+    made = sample.record(sample.verdict("eve", (sample.check("training[y]"),)))
+    for form in ("table", "markdown", "html", "latex"):
+        assert "accuracy" not in render(made, form)
 
 
 def test_a_check_that_does_not_apply_is_no_finding() -> None:

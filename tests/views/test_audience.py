@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from harness.records import Status
+from harness.views import FORMATS, for_audience, render
+
+from . import sample
+
+TRACEBACK = (
+    '/srv/grader/submissions/eve.py:3 in build\n  raise ValueError\n'
+    "/opt/grader/.venv/lib/python3.13/site-packages/numpy/core.py:7 in dot\n"
+)  # fmt: skip
+
+
+def secretive():
+    fits = [{**sample.tensors(2.0)[0], "g": [6.625]}]
+    check = sample.check(
+        "gradients[tanh]",
+        Status.ERROR,
+        message="raised in /srv/grader/submissions/eve.py",
+        detail=TRACEBACK,
+        evidence={"expected": [0.125, 0.25], "rng": 977, "per_tensor": fits},
+    )
+    broken = sample.check(
+        "loss[relu]", Status.HARNESS_ERROR, message="/srv/grader/pool.py died", detail="977"
+    )
+    run = sample.experiment(
+        "scratch/tanh/lr=0.01", Status.ERROR, message="raised",
+        evidence={"seeds": [977], "blinds": [978], "details": [TRACEBACK], "calibration": {"mean": 94.26}},
+    )  # fmt: skip
+    made = sample.record(sample.verdict("eve", (check, broken), (run,)))
+    return replace(made, seed=977, harness_errors=("pool.py died at /srv/grader",))
+
+
+def test_the_instructor_sees_everything() -> None:
+    assert for_audience(secretive(), "instructor") == secretive()
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_no_format_tells_a_student_a_secret(form) -> None:
+    shown = render(secretive(), form, audience="student")
+    for secret in ("977", "978", "0.125", "6.625", "94.26", "/srv", "/opt", "pool.py", "grader-7"):
+        assert secret not in shown, secret
+
+
+def test_a_student_still_sees_where_it_went_wrong() -> None:
+    shown = for_audience(secretive(), "student").submissions[0]
+    assert shown.checks[0].detail.startswith(
+        "eve.py:3 in build\n  raise ValueError\nsite-packages/numpy/core.py:7"
+    )
+    assert shown.checks[0].message == "raised in eve.py"
+    assert shown.experiments[0].evidence["details"][0].startswith("eve.py:3")
+    assert shown.checks[0].evidence["per_tensor"] == [sample.tensors(2.0)[0]]
+    assert shown.path == "eve.py"
+    assert "no fault of yours" in shown.checks[1].message
