@@ -71,7 +71,7 @@ TABLE: tuple[Entry, ...] = (
         each=True,
         weight=2,
     ),
-    Entry(group="updates", run=updates.full_batch_update, needs=("gradients",), each=True, weight=2),
+    Entry(group="updates", run=updates.full_batch_update, needs=("forward",), each=True, weight=2),
     Entry(group="updates", run=updates.ten_steps, needs=("full_batch_update",), each=True),
     Entry(
         group="updates",
@@ -82,11 +82,20 @@ TABLE: tuple[Entry, ...] = (
     ),
     Entry(group="updates", run=updates.learning_rate_zero, needs=("builds",)),
     Entry(group="updates", run=updates.weight_decay, needs=("full_batch_update", "ten_steps"), each=True),
-    Entry(group="updates", run=updates.adam, needs=("gradients",), weight=2),
+    Entry(group="updates", run=updates.adam, needs=("full_batch_update",), weight=2),
     Entry(group="updates", run=updates.adam_weight_decay, needs=("adam",)),
-    Entry(group="training", run=training.uses_every_example_once, needs=("full_batch_update",), weight=2),
-    Entry(group="training", run=training.batch_size_is_respected, needs=("full_batch_update",)),
-    Entry(group="training", run=training.runs_the_epochs_asked_for, needs=("full_batch_update", "ten_steps")),
+    Entry(
+        group="training",
+        run=training.uses_every_example_once,
+        needs=("full_batch_update", "gradients"),
+        weight=2,
+    ),
+    Entry(group="training", run=training.batch_size_is_respected, needs=("full_batch_update", "gradients")),
+    Entry(
+        group="training",
+        run=training.runs_the_epochs_asked_for,
+        needs=("full_batch_update", "ten_steps", "gradients"),
+    ),
     Entry(group="training", run=training.reshuffles_every_epoch, needs=("uses_every_example_once",)),
     Entry(group="training", run=initialisation.glorot_uniform, needs=("builds",), weight=2),
     Entry(group="training", run=initialisation.layers_are_independent, needs=("builds",)),
@@ -97,7 +106,9 @@ TABLE: tuple[Entry, ...] = (
         group="training", run=determinism.predicting_changes_nothing, needs=("gradients_shape",), each=True
     ),
     Entry(group="training", run=determinism.history_is_true, needs=("forward", "learning_rate_zero")),
-    Entry(group="training", run=determinism.overfits_twenty_examples, needs=("full_batch_update",)),
+    Entry(
+        group="training", run=determinism.overfits_twenty_examples, needs=("full_batch_update", "gradients")
+    ),
 )
 
 

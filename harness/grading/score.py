@@ -80,8 +80,20 @@ def verdict(
     notes: Sequence[str] = (),
     seconds: float = 0.0,
 ) -> Verdict:
-    """Add up one submission's verdict."""
-    scored = tuple(score_check(result, plan.points[result.id]) for result in checks)
+    """Add up one submission's verdict.
+
+    A group is worth what the rubric says, shared out over those of its checks that count here.
+    """
+    planned: dict[str, float] = {}
+    counting: dict[str, float] = {}
+    for result in checks:
+        points = plan.points[result.id]
+        planned[result.group] = planned.get(result.group, 0.0) + points
+        counting[result.group] = counting.get(result.group, 0.0) + score_check(result, points).max_points
+    scored = tuple(
+        score_check(result, plan.points[result.id] * planned[result.group] / (counting[result.group] or 1.0))
+        for result in checks
+    )
     everything: list[CheckResult | ExperimentResult] = [*scored, *experiments]
     return Verdict(
         name=plan.submission.name,
