@@ -96,19 +96,25 @@ def describe_key(key: Key) -> str:
     return f"{experiment} ({variant}, {budget}, {reference}, seed {seed})"
 
 
-def append_run(run: Run, path: str | Path | None = None) -> None:
-    """Append one run as one line and put it on the disk before returning; safe among several processes."""
+def append_run(run: Run, path: str | Path | None = None) -> bool:
+    """Append one run as one line and put it on the disk before returning; safe among several processes.
+
+    False, and nothing is written, if another process has stored the same run in the meantime.
+    """
     file = RUNS_FILE if path is None else Path(path)
     line = json.dumps(asdict(run), separators=(",", ":"), allow_nan=False) + "\n"
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("a", encoding="utf-8") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)  # released when the file is closed
+            if any(stored.key == run.key for stored in load_runs(file)):
+                return False
             handle.write(line)
             handle.flush()
             os.fsync(handle.fileno())
     except OSError as error:
         raise StoreError(f"{file}: cannot append a calibration run: {error}") from error
+    return True
 
 
 def parse_run(line: str) -> Run:
