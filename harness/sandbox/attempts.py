@@ -28,7 +28,7 @@ from harness.sandbox.confine import confine
 PTRACE_SEIZE = 0x4206
 PAGE = 4096
 CHUNK = 1 << 20
-STAY_SECONDS = 3.0  # how long what is left behind stays, if nothing ends it
+STAY_SECONDS = 2.5  # how long what is left behind stays, if nothing ends it
 
 
 def read_file(path: str) -> str:

@@ -30,7 +30,7 @@ ALWAYS = (
     "backcheck",
 )
 # Enough of root's power for the worker to give itself away (see user.become).
-CAPABILITIES = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_DAC_READ_SEARCH")
+CAPABILITIES = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_CHOWN", "CAP_DAC_READ_SEARCH")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,11 @@ class Backend:
         """
         if self.name != "bubblewrap":
             return list(argv)
-        return [self.program, *self.flags, *_bubblewrap(policy), "--", *argv]
+        # Dropping capabilities is the first half of the worker's change of user.
+        flags = (
+            self.flags if policy.has("user") else [flag for flag in self.flags if flag == "--unshare-user"]
+        )
+        return [self.program, *flags, *_bubblewrap(policy), "--", *argv]
 
 
 def choose(trust: bool = False, prefer: str | None = None) -> Backend:
@@ -124,7 +128,7 @@ def _find_bubblewrap() -> Backend | str:
             answer = subprocess.run(
                 [program, *flags, *ALWAYS, *NAMESPACES["network_namespace"], *NAMESPACES["process_namespace"],
                  "--ro-bind", "/", "/", "--proc", "/proc",
-                 "--perms", "1777", "--size", "65536", "--tmpfs", "/tmp",
+                 "--dev", "/dev", "--perms", "1777", "--size", "65536", "--tmpfs", "/dev/shm",
                  "--", sys.executable, "-I", "-S", "-c", "pass"],
                 capture_output=True, timeout=20, check=False, stdin=subprocess.DEVNULL,
             )  # fmt: skip

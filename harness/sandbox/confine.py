@@ -74,7 +74,7 @@ def _raise_walls(policy: Policy) -> tuple[str, ...]:
         Path("/proc/self/oom_score_adj").write_text("1000")
     drop = os.geteuid() == 0 and policy.has("user") and not trusted
     identity = user.pick_user() if drop else None
-    if identity is not None and policy.backend == "landlock":
+    if identity is not None:
         user.give(policy.writable, identity)
     ruleset = None if trusted else _ruleset(policy)
     if policy.has("limits"):
@@ -96,7 +96,7 @@ def _raise_walls(policy: Policy) -> tuple[str, ...]:
         raised.append("landlock")
     if not trusted and policy.has("seccomp") and (policy.backend == "landlock" or seccomp.supported()):
         scoped = ruleset is not None and ruleset.version >= landlock.SCOPE_SINCE
-        alone = policy.backend == "landlock" and not scoped
+        alone = not scoped and "process_namespace" not in raised
         seccomp.install(signals_to=os.getpid() if alone else None)
         raised.append("seccomp")
     return tuple(raised)

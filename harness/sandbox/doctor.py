@@ -29,7 +29,7 @@ ATTEMPT_SECONDS = 30.0
 IN_BETWEEN = (
     "import subprocess, sys;subprocess.run(sys.argv[2:], pass_fds=[int(sys.argv[1])], start_new_session=True)"
 )
-GONE_SECONDS = 1.5  # what was left behind must be gone by then; by itself it would stay for twice as long
+GONE_SECONDS = 1.0  # what was left behind must be gone by then; by itself it would stay for longer
 
 
 class Outcome(StrEnum):
@@ -69,17 +69,27 @@ def examine(backend: Backend, cache: Path, *, names: Iterable[str] | None = None
                 yield run_probe(probe, backend, found)
 
 
+def control(probe: Probe, found: Targets) -> Attempt:
+    """Make a probe's attempt without walls."""
+    return _attempt(probe, None, found, ())
+
+
 def run_probe(
-    probe: Probe, backend: Backend, found: Targets, *, disabled_walls: Iterable[str] = ()
+    probe: Probe,
+    backend: Backend,
+    found: Targets,
+    *,
+    free: Attempt | None = None,
+    disabled_walls: Iterable[str] = (),
 ) -> Finding:
-    """Make a probe's attempt without walls and then behind them, and judge.
+    """Make a probe's attempt without walls (``free``, if that was done before) and behind them, and judge.
 
     ``disabled_walls`` switches walls off, for the tests which show that the probe then fails.
     """
     if backend.name not in (*probe.backends, "none"):
         detail = f"{backend.name} has no wall for this; the grader watches and ends what takes too much"
         return Finding(probe=probe, outcome=Outcome.ABSENT, detail=detail, walls=())
-    free = _attempt(probe, None, found, ())
+    free = control(probe, found) if free is None else free
     if free.stage != "through":
         detail = f"the attempt fails without walls too, which proves nothing: {free.detail}"
         return Finding(probe=probe, outcome=Outcome.INCONCLUSIVE, detail=detail, walls=())

@@ -134,6 +134,9 @@ def _editable_finders() -> Iterator[Path]:
     """What an editable installation leaves among the packages so that ``import harness`` works."""
     for folder in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
         yield from Path(folder).glob("__editable__*backcheck*")
+        for path in Path(folder).glob("*.pth"):
+            if str(HARNESS.parent) in path.read_text(errors="replace"):
+                yield path
 
 
 def _closure(names: Iterable[str]) -> list[importlib.metadata.Distribution]:

@@ -101,7 +101,7 @@ def probes() -> tuple[Probe, ...]:
             description="take control of a process of the grader's user",
         ),
         Probe(
-            name="signal", attempt="send_signal", walls=("process_namespace", "landlock", "user"),
+            name="signal", attempt="send_signal", walls=_PROCESSES,
             arguments={"pid": "$victim"}, description="signal a process of the grader's user",
         ),
         Probe(
@@ -119,7 +119,7 @@ def probes() -> tuple[Probe, ...]:
         _limit("processes", "start_processes", {"count": 48}, "start more processes than allowed"),
         _limit("threads", "start_threads", {"count": 48}, "start more threads than allowed"),
         _limit("memory", "use_memory", {"size": 256 * MIB}, "use more memory than allowed"),
-        _limit("cpu", "burn", {"seconds": 2.2}, "use more processor time than allowed"),
+        _limit("cpu", "burn", {"seconds": 1.4}, "use more processor time than allowed"),
         _limit("open_files", "open_many", {"count": 128}, "hold more files open than allowed"),
         Probe(
             name="file_size", attempt="write_large", walls=("limits", "mounts"),

@@ -79,6 +79,33 @@ def kill_tree(pid: int) -> None:
     return None
 
 
+def folder_bytes(folder: Path, *, entries: int = 10_000) -> int:
+    """Bytes on disk of all files below a folder, for backends that cannot limit them.
+
+    A folder of more entries than that, or too deep to walk, counts as ``sys.maxsize``: whoever
+    fills it must not slow down whoever watches it.
+    """
+    total = seen = 0
+    pending = [os.fspath(folder)]
+    while pending:
+        try:
+            with os.scandir(pending.pop()) as listing:
+                for entry in listing:
+                    seen += 1
+                    if seen > entries:
+                        return sys.maxsize
+                    with contextlib.suppress(FileNotFoundError):
+                        # Blocks, not the length: a file with a hole in it takes no room.
+                        total += entry.stat(follow_symlinks=False).st_blocks * 512
+                        if entry.is_dir(follow_symlinks=False):
+                            pending.append(entry.path)
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            continue
+        except OSError:
+            return sys.maxsize
+    return total
+
+
 def _read(pid: int) -> _Process | None:
     try:
         text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
