@@ -1,7 +1,7 @@
-"""What a submission computes, compared with PyTorch float64: the corpus's own judge, independent of the harness.
+"""What a submission computes, beside PyTorch float64: the corpus's own judge, independent of the harness.
 
-Each quantity is a function of a submission's ``build`` and an activation that returns the relative deviation from right
-(0 for a property that holds, 1 for one that does not; NaN or an exception for an answer that is no answer).
+Each quantity is a function of a submission's ``build`` and an activation that returns the relative deviation
+from right (0 for a property that holds, 1 for one that does not; NaN or an exception for what is no answer).
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def forward(build: Build, activation: str) -> float:
 
 
 def forward_extreme(build: Build, activation: str) -> float:
-    """Probabilities of rows that differ by thousands in their logits, of huge logits, and deep in saturation."""
+    """Probabilities of rows whose logits differ by thousands, of huge logits, and deep in saturation."""
     weights, X = draw((9, 8, 5)), batch(8)[0]
     weights[-2] *= 3e4
     shifted = [*draw((9, 8, 5))[:-1], weights[-1] + 1e4]
