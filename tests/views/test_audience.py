@@ -55,4 +55,5 @@ def test_a_student_still_sees_where_it_went_wrong() -> None:
     assert shown.experiments[0].evidence["details"][0].startswith("eve.py:3")
     assert shown.checks[0].evidence["per_tensor"] == [sample.tensors(2.0)[0]]
     assert shown.path == "eve.py"
+    assert for_audience(secretive(), "student").seed == 0
     assert "no fault of yours" in shown.checks[1].message

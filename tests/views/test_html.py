@@ -112,6 +112,17 @@ def test_hostile_strings_are_text() -> None:
     assert "49" not in page.texts["li"]  # {{ 7*7 }} is not evaluated
 
 
+def test_a_hostile_check_id_stays_in_its_attribute() -> None:
+    hostile = '"><script>x</script>'
+    check = sample.check(hostile, sample.Status.FAIL, evidence={"per_tensor": sample.tensors(2.0)})
+    run = sample.experiment(hostile, evidence={"history": {"loss": [1.0, 0.5]}})
+    page = Page(render(sample.record(sample.verdict("eve", (check,), (run,))), "html"))
+    assert "script" not in page.tags
+    labels = [value for tag, key, value in page.attributes if key == "aria-label"]
+    assert len(labels) == 2
+    assert all(hostile in each for each in labels)
+
+
 def test_environment_is_for_the_instructor() -> None:
     assert "grader-7" in render(sample.record(), "html")
     assert "20220801" in render(sample.record(), "html")

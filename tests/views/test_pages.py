@@ -36,13 +36,13 @@ def test_other_formats_are_written_one_by_one(tmp_path) -> None:
 
 
 def test_file_names_are_plain_and_different() -> None:
-    assert file_stems(["../../etc/passwd", "a\nb", ".", "index", "Ann", "ann", "a b", "a?b"]) == (
+    assert file_stems(["../../etc/passwd", "a\nb", ".", "index", "ann", "Ann", "a b", "a?b"]) == (
         "_.._etc_passwd",
         "a_b",
         "submission",
         "index-2",
-        "Ann",
-        "ann-2",
+        "ann",
+        "Ann-2",
         "a_b-2",
         "a_b-3",
     )

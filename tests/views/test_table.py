@@ -141,6 +141,7 @@ def test_colour_only_when_asked_for() -> None:
     assert "\x1b" not in render(sample.nasty_record(), "table")
     painted = render(sample.record(), "table", color=True)
     assert "\x1b[31mFAIL\x1b[0m" in painted
+    assert painted.splitlines()[3].startswith("\x1b[32mbob")  # full marks
     plain = render(sample.record(), "table")
     for code in ("\x1b[0m", "\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[33m"):
         painted = painted.replace(code, "")
