@@ -165,7 +165,7 @@ def test_chance(figures, expected):
         runs_of("a", figures),
     )
     assert found.verdict == expected
-    assert (found.seeds is not None) == (expected == "undecided")
+    assert (found.seeds is not None) == (expected == "undecided" and len(figures) > 2)
 
 
 def test_equivalence_needs_the_whole_interval():

@@ -15,15 +15,26 @@ from harness.statistics.judging import (
     VERDICT_ALPHA,
     Judgement,
     judge,
+    leave_one_out,
+    screening_range,
     smallest_shift,
 )
 from harness.statistics.paired import CONTRADICTED, NOT_REPRODUCED, REPRODUCED, UNDECIDED, Comparison
-from harness.statistics.ranges import SD_FLOOR, Consistency, Range, consistent, expected_range
+from harness.statistics.ranges import (
+    MIN_RUNS,
+    SD_FLOOR,
+    Consistency,
+    Range,
+    consistent,
+    expected_range,
+    mean_and_sd,
+)
 
 __all__ = [
     "CLAIM_ALPHA",
     "CONTRADICTED",
     "FRESH_SEEDS",
+    "MIN_RUNS",
     "NOT_REPRODUCED",
     "REPRODUCED",
     "SCREEN_ALPHA",
@@ -40,6 +51,9 @@ __all__ = [
     "expected_range",
     "judge",
     "judge_claims",
+    "leave_one_out",
+    "mean_and_sd",
     "reference_distribution",
+    "screening_range",
     "smallest_shift",
 ]

@@ -100,6 +100,15 @@ def verdict_range(distribution: Distribution, *, family: int, runs: int) -> Rang
     )
 
 
+def leave_one_out(distribution: Distribution, *, family: int) -> int:
+    """How many of the reference's own runs the screening range of the others would send to fresh seeds."""
+    outside = 0
+    for index, accuracy in enumerate(distribution.accuracies):
+        rest = distribution.accuracies[:index] + distribution.accuracies[index + 1 :]
+        outside += accuracy not in expected_range(rest, alpha=SCREEN_ALPHA, family=family)
+    return outside
+
+
 def smallest_shift(distribution: Distribution, *, family: int, power: float = 0.9) -> float:
     """Points by which the accuracy must be off to fail with at least this probability under the whole rule.
 

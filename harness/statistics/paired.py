@@ -23,7 +23,7 @@ class Comparison:
 
     ``estimate``, ``low`` and ``high`` are None where runs are missing. ``seeds`` is the number of seeds
     that would decide an undecided comparison if mean and scale stayed as they are; None if that is over a
-    thousand, or if the comparison is decided.
+    thousand, if there are too few runs to say, or if the comparison is decided.
     """
 
     label: str
@@ -94,12 +94,10 @@ def equivalence(
     )
 
 
-def too_few(label: str, n: int, what: str = "seeds") -> Comparison:
+def too_few(label: str, n: int) -> Comparison:
     """A comparison that cannot be made yet."""
-    found = "no runs" if n == 0 else f"{n} {what}"
-    return Comparison(
-        label=label, n=n, verdict=UNDECIDED, seeds=MIN_RUNS, note=f"{found}, at least {MIN_RUNS} needed"
-    )
+    found = "no runs" if n == 0 else f"{n} seed{'s' if n > 1 else ''}"
+    return Comparison(label=label, n=n, verdict=UNDECIDED, note=f"{found}, at least {MIN_RUNS} needed")
 
 
 def interval(values: Sequence[float], *, margin: float, level: float) -> tuple[float, float, float]:

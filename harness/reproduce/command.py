@@ -1,0 +1,162 @@
+"""``backcheck reproduce``: answer for a report, from stored runs or from runs made now."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.reproduce.model import Reproduction
+
+FORMATS = ("html", "markdown", "json")
+_FILES = {"html": "reproduction.html", "markdown": "reproduction.md", "json": "reproduction.json"}
+DEFAULT_OUTPUT = Path("build/reproduction")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``backcheck reproduce``."""
+    add = parser.add_argument
+    add("--spec", metavar="FILE", type=Path, help="the report's specification (the bundled report)")
+    add(
+        "--runs",
+        metavar="FILE",
+        type=Path,
+        help="the training runs (the bundled ones; with --fresh, a new file)",
+    )
+    add(
+        "--output",
+        metavar="DIR",
+        type=Path,
+        default=DEFAULT_OUTPUT,
+        help="where the page is written, made if it does not exist (%(default)s)",
+    )
+    add(
+        "--format",
+        dest="formats",
+        choices=FORMATS,
+        action="append",
+        help="html, markdown or json; may be given more than once (all three)",
+    )
+    add(
+        "--fresh",
+        action="store_true",
+        help="train anew instead of using stored runs; continues if interrupted",
+    )
+    add(
+        "--seeds",
+        metavar="N",
+        type=_positive,
+        default=12,
+        help="with --fresh: seeds 0 to N - 1 (%(default)s)",
+    )
+    add("--jobs", metavar="N", type=_positive, default=1, help="with --fresh: processes (%(default)s)")
+    add(
+        "--experiments", metavar="GLOB", default="*", help="with --fresh: only these, as in 'scratch/*' (all)"
+    )
+    add(
+        "--no-candidates",
+        action="store_true",
+        help="with --fresh: leave out the candidate protocols, which some claims and the search need",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the reproduction and print its tables; return 0 whatever the verdicts are."""
+    # Imported here: the options are listed without waiting for NumPy.
+    from harness.calibration.runs import load_runs
+    from harness.reproduce.analysis import analyse
+    from harness.reproduce.fresh import train_afresh
+    from harness.spec import load_spec
+
+    spec = load_spec(args.spec)
+    folder = _folder(args.output)
+    if args.fresh:
+        runs = train_afresh(
+            spec,
+            args.runs or folder / "runs.jsonl",
+            experiments=args.experiments,
+            seeds=args.seeds,
+            candidates=not args.no_candidates,
+            processes=args.jobs,
+        )
+    else:
+        if args.runs is not None and not args.runs.is_file():
+            raise UsageError(f"--runs {args.runs}: there is no such file; make it with --fresh")
+        runs = load_runs(args.runs)
+    found = analyse(spec, runs)
+    written = write_reproduction(found, folder, args.formats or FORMATS)
+    print(summary(found))
+    print(f"\nWritten: {', '.join(map(str, written))}")
+    return 0
+
+
+def write_reproduction(
+    found: Reproduction, folder: Path, formats: tuple[str, ...] | list[str]
+) -> tuple[Path, ...]:
+    """Write the reproduction in each format; return the files."""
+    from harness.reproduce.as_json import to_json
+    from harness.reproduce.markdown import to_markdown
+    from harness.reproduce.page import to_html
+    from harness.views.output import write_output
+
+    renderers = {"html": to_html, "markdown": to_markdown, "json": to_json}
+    written = []
+    for name in dict.fromkeys(formats):
+        write_output(renderers[name](found), folder / _FILES[name])
+        written.append(folder / _FILES[name])
+    return tuple(written)
+
+
+def summary(found: Reproduction) -> str:
+    """The accuracies and the claims as two tables for a terminal of 100 columns."""
+    from tabulate import tabulate
+
+    from harness.reproduce.analysis import counted
+    from harness.reproduce.words import number, p_value
+
+    rows = [
+        [
+            row.experiment.id,
+            row.experiment.reported_text or "–",
+            len(row.accuracies),
+            number(row.mean),
+            number(row.sd),
+            f"{number(row.low)} to {number(row.high)}" if row.low is not None else "–",
+            p_value(row.p),
+            row.verdict,
+        ]
+        for row in found.rows
+    ]
+    heads = ["experiment", "reported", "seeds", "mean", "sd", "interval", "p", "verdict"]
+    align = ("left", "right", "right", "right", "right", "right", "right", "left")
+    accuracies = tabulate(rows, heads, tablefmt="simple", colalign=align, disable_numparse=True)
+    parts = [found.spec.title, "", accuracies, "", counted(row.verdict for row in found.rows)]
+    if found.claims:
+        lines = [[judged.claim.id, judged.verdict, judged.claim.text] for judged in found.claims]
+        claims = tabulate(
+            lines,
+            ["claim", "verdict", ""],
+            tablefmt="simple",
+            maxcolwidths=[8, 16, 70],
+            disable_numparse=True,
+        )
+        parts += ["", claims, "", counted(verdict.verdict for verdict in found.claims)]
+    return "\n".join(parts)
+
+
+def _folder(path: Path) -> Path:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--output {path}: cannot make this folder: {error.strerror}") from error
+    return path
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, found {number}")
+    return number

@@ -1,0 +1,180 @@
+"""What a reproduction finds, as frozen dataclasses: one for each section of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.spec import Candidate, Experiment, Panel, Quirk, Spec
+from harness.statistics import ClaimVerdict
+
+CONSISTENT = "consistent"
+NO_FIGURE = "no figure"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One reported accuracy beside the reference's, in per cent; None where runs are too few."""
+
+    experiment: Experiment
+    seeds: tuple[int, ...]
+    accuracies: tuple[float, ...]
+    verdict: str  # consistent, not reproduced, undecided (too few runs) or no figure
+    mean: float | None = None
+    sd: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradingRange:
+    """What a submission is graded by in one experiment and budget, and how well that range behaves."""
+
+    experiment: str
+    budget: str
+    family: int  # the accuracy checks of one grading over which the error is controlled
+    n: int
+    mean: float
+    sd: float
+    low: float
+    high: float
+    shift: float  # points: the smallest shift that fails in 90 % of gradings
+    left_out: int  # runs that lie outside the range of the others
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One experiment under one protocol: its runs' mean, and whether the reported figure can come from it."""
+
+    n: int
+    mean: float | None = None
+    sd: float | None = None
+    p: float | None = None  # None: too few runs to say
+    fits: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchLine:
+    """One protocol of the search, unchanged for all rows; ``candidate`` None is the experiments' own."""
+
+    candidate: Candidate | None
+    label: str
+    cells: Mapping[str, Cell]  # by experiment
+
+    @property
+    def fitting(self) -> int:
+        """For how many reported figures the protocol is not excluded."""
+        return sum(cell.fits is True for cell in self.cells.values())
+
+    @property
+    def excluded(self) -> int:
+        """For how many reported figures it is."""
+        return sum(cell.fits is False for cell in self.cells.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """Which protocol explains which reported figure."""
+
+    experiments: tuple[Experiment, ...]
+    lines: tuple[SearchLine, ...]
+    level: float  # of each cell's test
+
+    @property
+    def complete(self) -> bool:
+        """Whether every cell has enough runs for a verdict."""
+        return all(cell.fits is not None for line in self.lines for cell in line.cells.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetsCompared:
+    """One experiment's reported figure beside its test and training accuracies, one for each seed, per
+    cent.
+    """
+
+    experiment: Experiment
+    test: tuple[float, ...]
+    train: tuple[float, ...]  # of the final network
+    running: tuple[float, ...]  # the last epoch's mean over batches, while the weights move
+    p_test: float | None
+    p_train: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accumulated:
+    """The recorded batch losses of one run, and what a sum that is never reset in an epoch makes of them."""
+
+    experiment: Experiment
+    seed: int
+    epochs: tuple[float, ...]  # where in training each point lies
+    loss: tuple[float, ...]
+    summed: tuple[float, ...]
+    chance: float  # ln(classes), the loss of a network that has learnt nothing
+    ratio: float  # mean of the last summed point of an epoch over that of the first, all runs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """A quirk of the report with the evidence that its kind calls for; all empty where runs are missing."""
+
+    quirk: Quirk
+    sets: tuple[SetsCompared, ...] = ()
+    accumulated: tuple[Accumulated, ...] = ()
+    search: Search | None = None
+    missing: tuple[str, ...] = ()  # experiments without the runs that the evidence needs
+    summary: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """A figure over training: the median over seeds with their least and greatest value at each x
+    (epochs).
+    """
+
+    x: tuple[float, ...]
+    low: tuple[float, ...]
+    middle: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RedrawnPanel:
+    """A panel of the report from our runs: a curve, or mean counts [true][predicted], or nothing to draw
+    yet.
+    """
+
+    panel: Panel
+    experiment: Experiment
+    n: int
+    curve: Curve | None = None
+    confusion: tuple[tuple[float, ...], ...] | None = None
+    accuracy: float | None = None  # mean test accuracy, per cent
+    note: str = ""  # why there is nothing to draw
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where the runs come from: how many, when, on what, how long."""
+
+    runs: int
+    left_aside: int  # runs of experiments that the specification does not have
+    seconds: float
+    first: str
+    last: str
+    made_with: Mapping[str, tuple[str, ...]]  # field of the provenance -> the values found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reproduction:
+    """Everything that a reproduction found about a report."""
+
+    spec: Spec
+    level: float  # of each accuracy's test: the error over all rows, divided by the rows
+    rows: tuple[Row, ...]
+    claims: tuple[ClaimVerdict, ...]
+    findings: tuple[Finding, ...]
+    panels: tuple[RedrawnPanel, ...]
+    ranges: tuple[GradingRange, ...]
+    provenance: Provenance | None
