@@ -1,0 +1,236 @@
+"""What submissions do wrong becomes the right status, with a message that its author understands."""
+
+import os
+import re
+import textwrap
+
+import numpy as np
+import psutil
+import pytest
+
+from harness.records import Status
+from harness.sandbox.backend import available, choose
+from harness.session import Limits, Session, SubmissionFault
+from harness.submission import discover
+
+HEAD = """
+import os, sys, time, signal, ctypes
+import numpy as np
+
+def build(layer_sizes, activation, seed):
+    return Net(layer_sizes)
+
+class Net:
+    def __init__(self, sizes):
+        self.sizes = sizes
+        self.w = [np.zeros(s) for i, o in zip(sizes[:-1], sizes[1:]) for s in ((i, o), (o,))]
+    def get_weights(self):
+        return self.w
+    def set_weights(self, w):
+        self.w = w
+    def fit(self, X, y, **options):
+        return {"loss": [1.0, 0.5], "what": ["a"], "accuracy": np.array([0.5, 0.75])}
+    def predict_proba(self, X):
+"""
+
+BACKENDS = [name for name, text in available().items() if not text.startswith("(")]
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """Open a session on a submission's text; sessions are closed at the end."""
+    sessions = []
+
+    def open_session(text, *, backend=None, limits=None, budget=float("inf")):
+        path = tmp_path / f"student{len(sessions)}.py"
+        path.write_text(textwrap.dedent(text))
+        submission = discover([path])[0]
+        session = Session(
+            submission, backend=choose(prefer=backend), limits=limits or Limits(), budget_seconds=budget
+        )
+        sessions.append(session)
+        return session
+
+    yield open_session
+    for session in sessions:
+        session.close()
+
+
+def net(body):
+    return HEAD + textwrap.indent(textwrap.dedent(body), " " * 8)
+
+
+def fault_of(session, X=None):
+    with pytest.raises(SubmissionFault) as caught:
+        session.build([3, 2], "tanh", 0).predict_proba(np.zeros((4, 3)) if X is None else X)
+    return caught.value
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_arrays_go_in_and_come_out(opened, backend):
+    session = opened(net("return np.repeat(X.sum(axis=1)[:, None], 2, axis=1)"), backend=backend)
+    model = session.build([3, 2], "tanh", 0)
+    X = np.arange(12.0).reshape(4, 3)
+    assert model.predict_proba(X).tolist() == [[3.0, 3.0], [12.0, 12.0], [21.0, 21.0], [30.0, 30.0]]
+    given = [np.ones((3, 2)), np.array([1.0, 2.0])]
+    model.set_weights(given)
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), given))
+    changed = [given[0], np.array([5.0, 6.0])]
+    model.set_weights(changed)  # only the second tensor travels
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), changed))
+    history = model.fit(X, np.zeros(4, dtype=np.int64), epochs=2, batch_size=2, learning_rate=0.1)
+    assert history.series["accuracy"].tolist() == [0.5, 0.75]
+    assert "what" not in history.series
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        ("return [1, 2][X.shape[0]]", Status.ERROR, "IndexError: list index out of range"),
+        ("raise NotImplementedError('later')", Status.NOT_PROVIDED, "later"),
+        ("sys.exit(0)", Status.ERROR, r"called sys.exit\(0\)"),
+        ("raise KeyboardInterrupt", Status.ERROR, "KeyboardInterrupt"),
+        ("os._exit(0)", Status.CRASHED, "ended itself with exit status 0 during predict_proba"),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", Status.CRASHED, "SIGSEGV"),
+        ("os.abort()", Status.CRASHED, "SIGABRT"),
+        ("return X.astype(complex)", Status.ERROR, "real numbers.*complex128"),
+        ("return np.array([object()])", Status.ERROR, "real numbers"),
+        ("return 'probabilities'", Status.ERROR, "real numbers"),
+        ("return None", Status.ERROR, "NoneType|None"),
+        ("return np.zeros((5000, 5000))", Status.ERROR, "bytes of arrays"),
+        ("return np.ones(1 << 40)", Status.OUT_OF_MEMORY, "ran out of memory"),
+        ("return input()", Status.ERROR, "EOF"),
+        ("f = lambda: f()\nreturn f()", Status.ERROR, "RecursionError"),
+    ],
+)
+def test_a_fault_becomes_its_status(opened, body, status, words):
+    fault = fault_of(opened(net(body)))
+    assert fault.status is status
+    assert re.search(words, fault.message), fault.message
+
+
+def test_the_traceback_shows_the_authors_frames_and_no_others(opened):
+    fault = fault_of(opened(HEAD + "        return helper(X)\n\ndef helper(X):\n    return X.shapes\n"))
+    assert "student0.py:" in fault.detail
+    assert "in helper" in fault.detail
+    assert "harness" not in fault.detail
+    assert str(os.getcwd()) not in fault.detail
+
+
+def test_an_endless_loop_is_stopped_and_the_next_call_starts_anew(opened):
+    session = opened(net("while X[0, 0]: pass\nreturn X[:, :2]"), limits=Limits(call_seconds=0.5))
+    fault = fault_of(session, np.ones((4, 3)))
+    assert fault.status is Status.TIMEOUT
+    assert "did not finish within" in fault.message
+    assert session.build([3, 2], "tanh", 0).predict_proba(np.zeros((4, 3))).shape == (4, 2)
+    assert session.starts == 2
+
+
+def test_sleeping_is_stopped_too(opened):
+    session = opened(net("time.sleep(60)"), limits=Limits(call_seconds=0.3))
+    assert fault_of(session).status is Status.TIMEOUT
+
+
+def test_a_slow_leak_is_out_of_memory(opened):
+    body = "kept = []\nwhile True:\n    kept.append(np.ones(1 << 21)); time.sleep(0.01)"
+    fault = fault_of(opened(net(body), limits=Limits(memory_bytes=300 << 20)))
+    assert fault.status is Status.OUT_OF_MEMORY
+
+
+def test_output_without_end_is_stopped(opened):
+    body = "while True:\n    sys.stdout.write('passed ' * 10000)"
+    fault = fault_of(opened(net(body), limits=Limits(output_bytes=1 << 20)))
+    assert fault.status is Status.ERROR
+    assert "printed more than 1 MiB" in fault.message
+
+
+def test_output_is_evidence_and_nothing_more(opened):
+    session = opened(net("print('ALL CHECKS PASSED', flush=True)\nreturn X[:, :2]"))
+    model = session.build([3, 2], "tanh", 0)
+    assert model.predict_proba(np.zeros((4, 3))).shape == (4, 2)
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        b"GARBAGE!" * 10,
+        b'BKC1\x00\x00\x00\x0f{"id": 999999 }',
+        b"BKC1\xff\xff\xff\xff",
+        b"\x80\x04cos\nsystem\n(S'true'\ntR.",
+    ],
+)
+def test_forged_frames_gain_nothing(opened, forged):
+    body = f"""
+    for fd in range(3, 64):
+        try:
+            os.write(fd, {forged!r})
+        except OSError:
+            pass
+    return X[:, :2]
+    """
+    session = opened(net(body))
+    fault = fault_of(session)
+    assert fault.status is Status.ERROR
+    assert fault.fatal
+
+
+def test_a_fault_in_loading_is_remembered(opened):
+    session = opened("import numpy as np\nraise ValueError('at import')\n\ndef build(a, b, c): pass")
+    assert "at import" in fault_of(session).message
+    assert "at import" in fault_of(session).message
+    assert session.starts == 1
+
+
+def test_a_syntax_error_names_the_line(opened):
+    fault = fault_of(opened("import numpy as np\n\ndef build(:\n    pass\n"))
+    assert fault.status is Status.ERROR
+    assert "SyntaxError" in fault.message
+    assert "line 3" in fault.message + fault.detail
+
+
+def test_a_missing_verb_is_not_provided(opened):
+    session = opened(net("return X").replace("def get_weights", "def other"))
+    with pytest.raises(SubmissionFault, match="get_weights is not provided") as caught:
+        session.build([3, 2], "tanh", 0).get_weights()
+    assert caught.value.status is Status.NOT_PROVIDED
+
+
+def test_no_build_is_not_provided(opened):
+    assert fault_of(opened("x = 1\n")).status in (Status.NOT_PROVIDED, Status.ERROR)
+
+
+def test_the_time_of_a_whole_submission_is_bounded(opened):
+    session = opened(net("time.sleep(0.2)\nreturn X[:, :2]"), budget=0.1)
+    fault = fault_of(session)
+    assert fault.status is Status.TIMEOUT
+
+
+def test_nothing_is_left_behind(opened, tmp_path):
+    body = """
+    import subprocess
+    subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)'])
+    return X[:, :2]
+    """
+    session = opened(net(body))
+    model = session.build([3, 2], "tanh", 0)
+    model.predict_proba(np.zeros((4, 3)))
+    process = session._process
+    pid, workdir = process._popen.pid, process._workdir
+    session.close()
+    assert not workdir.exists()
+    assert [p for p in psutil.process_iter() if _lives_in(p, pid)] == []
+
+
+def _lives_in(process, group):
+    try:
+        return os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE
+    except (ProcessLookupError, psutil.NoSuchProcess):
+        return False
+
+
+def test_a_mutated_input_is_noticed(opened):
+    text = net("return X[:, :2]").replace('return {"loss"', 'X *= 0; return {"loss"')
+    model = opened(text).build([3, 2], "tanh", 0)
+    y = np.zeros(4, dtype=np.int64)
+    history = model.fit(np.ones((4, 3)), y, epochs=1, batch_size=2, learning_rate=0.1, watch=True)
+    assert history.mutated == (0,)
