@@ -1,0 +1,95 @@
+"""Bringing a submission into the contract's shape: as it is, by its manifest, or by an adapter file."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from harness.worker.loading import NotProvided
+from harness.worker.script import Script
+
+Build = Callable[[list[int], str, int], Any]
+
+
+def adapt(script: Script, manifest: Mapping[str, Any], notes: list[str]) -> Build:
+    """Return ``build`` for a script that has run; raises what an adapter file raises."""
+    adapter = manifest.get("adapter") or ""
+    if adapter.endswith(".py"):
+        return _from_file(adapter, manifest.get("adapter_source") or "")
+    declares = any(key in manifest for key in ("constructor", "functions", "weights"))
+    if adapter in ("", "contract") and not (adapter == "" and declares):
+        return _contract(script)
+    if adapter == "sklearn":
+        from harness.worker.adapters.sklearn_estimator import estimator_build
+
+        return estimator_build(script, manifest)
+    return _declared(script, manifest, notes)
+
+
+def _contract(script: Script) -> Build:
+    build = script.module.__dict__.get("build")
+    if not callable(build):
+        reason = script.missing.get("build", "it defines no build(layer_sizes, activation, seed)")
+        raise_hint = f"{script.path.name}: {reason}; `backcheck inspect` proposes a manifest for other shapes"
+
+        def absent(layer_sizes: list[int], activation: str, seed: int) -> Any:
+            raise NotProvided(raise_hint)
+
+        return absent
+    from harness.worker.loading import explained
+
+    def call(layer_sizes: list[int], activation: str, seed: int) -> Any:
+        with explained(script):
+            return build(layer_sizes, activation, seed)
+
+    return call
+
+
+def _from_file(name: str, source: str) -> Build:
+    module = types.ModuleType(name.removesuffix(".py"))
+    exec(compile(source, f"<adapter {name}>", "exec", dont_inherit=True), module.__dict__)
+    build = module.__dict__.get("build")
+    if not callable(build):
+        raise NotProvided(f"the adapter {name} defines no build(layer_sizes, activation, seed)")
+
+    def call(layer_sizes: list[int], activation: str, seed: int) -> Any:
+        from harness.worker.adapters.declared import seed_everything
+
+        seed_everything(seed)
+        return build(layer_sizes, activation, seed)
+
+    return call
+
+
+def _network(adapter: str) -> Any:
+    # Imported by need: torch costs seconds and is only there for the package part.
+    if adapter == "torch":
+        from harness.worker.adapters.torch_module import TorchNetwork
+
+        return TorchNetwork
+    from harness.worker.adapters.declared import Network
+
+    return Network
+
+
+def _declared(script: Script, manifest: Mapping[str, Any], notes: list[str]) -> Build:
+    from harness.worker.adapters.declaration import declare
+
+    declared = declare(manifest)
+    if declared.constructor is None:
+        notes.append(
+            "weights are module-level: for sizes other than its own the harness draws the first ones"
+        )
+    kind = _network(declared.adapter)
+    if "loss" not in declared.functions and not declared.tensors:
+        notes.append(
+            "the loss is computed by the harness from the outputs: the manifest names no loss function"
+        )
+    if "fit" not in declared.functions and (declared.tensors or "update" in declared.functions):
+        notes.append("the training loop is the harness's: the manifest names no fit function")
+
+    def build(layer_sizes: list[int], activation: str, seed: int) -> Any:
+        return kind(script, declared, list(layer_sizes), activation, seed).verbs()
+
+    return build
