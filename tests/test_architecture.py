@@ -13,9 +13,10 @@ ROOT = Path(__file__).resolve().parents[1]
 ORDER = (
     ("errors",),
     ("records", "wire", "oracle", "digest", "progress"),
+    ("spec", "data", "mnist"),
     ("sandbox",),
     ("worker",),
-    ("spec", "data", "mnist", "manifest", "parts"),
+    ("manifest", "parts"),
     ("submission",),
     ("session",),
     ("diagnosis",),
