@@ -9,8 +9,12 @@ import os
 import select
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from types import ModuleType
+from typing import ClassVar
 
 from harness.errors import SandboxError
 from harness.sandbox import landlock, linux, seccomp, user
@@ -174,18 +178,22 @@ def _ruleset(policy: Policy) -> landlock.Ruleset | None:
     return rules
 
 
-class _Absent:
-    """An import hook: a hidden package is not there, rather than forbidden. A courtesy, not a wall."""
+class _Veil(PathFinder):
+    """Finds modules as Python does, but not hidden ones: what cannot be read is not there.
 
-    def __init__(self, names: frozenset[str]) -> None:
-        self.names = names
+    A courtesy to code that asks whether a package is installed, not a wall.
+    """
 
-    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        """Refuse hidden names, leave all others to the finders that follow."""
-        if name.partition(".")[0] in self.names:
-            raise ModuleNotFoundError(
-                f"No module named {name!r} (this part of the grading hides it)", name=name
-            )
+    hidden: ClassVar[frozenset[str]] = frozenset()
+
+    @classmethod
+    def find_spec(
+        cls, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return None for what a hidden package would be found by."""
+        if fullname.partition(".")[0] in cls.hidden:
+            return None
+        return super().find_spec(fullname, path, target)
 
 
 def _hide_packages(policy: Policy) -> None:
@@ -196,7 +204,8 @@ def _hide_packages(policy: Policy) -> None:
         if folder.name in ("site-packages", "dist-packages") and folder.is_dir() and str(folder) in sys.path:
             seen = {path.name.partition(".")[0] for path in policy.readable if path.parent == folder}
             names |= {entry.partition(".")[0] for entry in os.listdir(folder)} - seen
-    sys.meta_path.insert(0, _Absent(frozenset(names) - set(sys.modules)))
+    _Veil.hidden = frozenset(names) - set(sys.modules)
+    sys.meta_path[:] = [_Veil if finder is PathFinder else finder for finder in sys.meta_path]
 
 
 def _start_guardian() -> None:

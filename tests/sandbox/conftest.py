@@ -1,4 +1,4 @@
-"""What the tests of the walls share: every backend of this machine, and code run behind one as a worker is."""
+"""What the tests of the walls share: this machine's backends, and code run behind one as a worker is."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from harness.sandbox.policy import SCRATCH_PACKAGES, Policy, python_readable_pat
 PRELUDE = """
 import sys
 import numpy
+{before}
 from harness.sandbox.backend import confine
 walls = confine(sys.stdin.read(), allow_disabled_walls={allow})
 """
@@ -47,6 +48,7 @@ def confined(
     packages: Iterable[str] = SCRATCH_PACKAGES,
     disabled: Iterable[str] = (),
     readable: tuple[Path, ...] = (),
+    before: str = "",
     pass_fds: tuple[int, ...] = (),
     **limits: Any,
 ) -> subprocess.CompletedProcess[str]:
@@ -61,7 +63,7 @@ def confined(
             **limits,
         )
     )
-    program = PRELUDE.format(allow=bool(disabled)) + code
+    program = PRELUDE.format(before=before, allow=bool(disabled)) + code
     return subprocess.run(
         backend.wrap([sys.executable, "-I", "-c", program], policy),
         input=policy.to_json(),

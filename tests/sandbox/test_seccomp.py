@@ -164,7 +164,8 @@ def test_what_honest_code_does_still_works(run: Run) -> None:
 import concurrent.futures, os, socket, subprocess, threading
 pair = socket.socketpair(); pair[0].send(b"x"); assert pair[1].recv(1) == b"x"
 thread = threading.Thread(target=lambda: None); thread.start(); thread.join()
-print(subprocess.run([sys.executable, "-I", "-S", "-c", "print(1 + 1)"], capture_output=True, text=True).stdout)
+two = subprocess.run([sys.executable, "-I", "-S", "-c", "print(1 + 1)"], capture_output=True, text=True)
+print(two.stdout)
 child = os.fork()
 if child == 0: os._exit(7)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
