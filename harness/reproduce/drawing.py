@@ -181,10 +181,10 @@ def draw_search(search: Search) -> str:
     """The heat map: a row for each protocol, a column for each figure; how far off the mean is, and what
     fits.
     """
-    columns, lines = len(search.experiments), len(search.lines)
-    with _figure("search", 1.9 + 0.98 * columns, 0.8 + 0.3 * lines) as (figure, axes):
+    columns, lines = len(search.experiments), search.tried
+    with _figure("search", 1.9 + 0.98 * columns, 0.8 + 0.3 * len(lines)) as (figure, axes):
         axes.grid(False)
-        for y, line in enumerate(search.lines):
+        for y, line in enumerate(lines):
             for x, experiment in enumerate(search.experiments):
                 cell = line.cells[experiment.id]
                 off = (cell.mean or 0.0) - (experiment.reported or 0.0)
@@ -193,12 +193,12 @@ def draw_search(search: Search) -> str:
                 _tile(axes, x, y, (0.48, 0.45), colour, alpha, framed=cell.fits is True)
                 text = "no runs" if cell.mean is None else f"{cell.mean:.1f} ({off:+.1f})"
                 axes.text(x, y, text, ha="center", va="center", fontsize=7.5, color=INK if cell.n else SOFT)
-        axes.set_yticks(range(lines), [line.label for line in search.lines])
+        axes.set_yticks(range(len(lines)), [line.label for line in lines])
         names = [f"{e.id.replace('torch/', '')}\nreported {e.reported_text}" for e in search.experiments]
         axes.set_xticks(range(columns), names, fontsize=8)
         axes.xaxis.tick_top()
         axes.set_xlim(-0.5, columns - 0.5)
-        axes.set_ylim(lines - 0.5, -0.5)
+        axes.set_ylim(len(lines) - 0.5, -0.5)
         axes.tick_params(length=0)
         for spine in axes.spines.values():
             spine.set_visible(False)

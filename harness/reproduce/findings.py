@@ -45,7 +45,7 @@ def _train_or_test(quirk: Quirk, experiments: Sequence[Experiment], runs: Sequen
         )
         compared.append(sets)
         sentences.append(
-            f"{experiment.id}, {len(chosen)} seeds: reported {experiment.reported_text}; "
+            f"{experiment.id}, {len(chosen)} seeds: reported {experiment.reported_text or 'nothing'}; "
             f"test accuracy {np.mean(sets.test):.2f} on average{_in_brackets(sets.p_test)}, "
             f"training accuracy {np.mean(sets.train):.2f}{_in_brackets(sets.p_train)} of the final network "
             f"and {np.mean(sets.running):.2f} as the last epoch's running mean."
@@ -119,7 +119,7 @@ def _unexplained_rows(
 ) -> Finding:
     """Which protocol explains which reported figure."""
     search = search_protocols(spec, experiments, runs)
-    tried = [line for line in search.lines if any(cell.n for cell in line.cells.values())]
+    tried = search.tried
     total = len(search.experiments)
     judged = [line for line in tried if line.fitting + line.excluded == total]
     all_six = [line.label for line in judged if line.fitting == total]

@@ -83,9 +83,9 @@ class Search:
     level: float  # of each cell's test
 
     @property
-    def complete(self) -> bool:
-        """Whether every cell has enough runs for a verdict."""
-        return all(cell.fits is not None for line in self.lines for cell in line.cells.values())
+    def tried(self) -> tuple[SearchLine, ...]:
+        """The protocols that have runs."""
+        return tuple(line for line in self.lines if any(cell.n for cell in line.cells.values()))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from pathlib import Path
 
 from harness.reproduce.analysis import counted
@@ -15,6 +14,7 @@ from harness.reproduce.words import (
     p_value,
     panel_note,
     protocol_items,
+    search_caption,
     short_digest,
 )
 
@@ -52,20 +52,22 @@ def to_html(found: Reproduction) -> str:
     )
 
 
-def _evidence(found: Reproduction) -> dict[str, list[str]]:
-    """The figures of each finding, by its quirk's id."""
+def _evidence(found: Reproduction) -> dict[str, list[tuple[str, str]]]:
+    """The figures of each finding with their captions, by its quirk's id."""
     from markupsafe import Markup
 
-    figures: dict[str, list[str]] = defaultdict(list)
+    figures: dict[str, list[tuple[str, str]]] = {}
     for finding in found.findings:
-        drawn = [draw_sets(sets) for sets in finding.sets]
-        drawn += [draw_accumulated(evidence) for evidence in finding.accumulated]
-        if finding.search is not None and any(
-            cell.n for line in finding.search.lines for cell in line.cells.values()
-        ):
-            drawn.append(draw_search(finding.search))
-        figures[finding.quirk.id] = [Markup(svg) for svg in drawn]
-    return {finding.quirk.id: figures[finding.quirk.id] for finding in found.findings}
+        drawn = [(draw_sets(sets), f"{sets.experiment.id}, {len(sets.test)} seeds.") for sets in finding.sets]
+        for curves in finding.accumulated:
+            caption = (
+                f"{curves.experiment.id}, seed {curves.seed}: the losses that were recorded, and their sum."
+            )
+            drawn.append((draw_accumulated(curves), caption))
+        if finding.search is not None and finding.search.tried:
+            drawn.append((draw_search(finding.search), search_caption(finding.search)))
+        figures[finding.quirk.id] = [(Markup(svg), caption) for svg, caption in drawn]
+    return figures
 
 
 def strip(row: Row, width: int = 170, height: int = 20) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.reproduce.model import CONSISTENT, NO_FIGURE, RedrawnPanel
+from harness.reproduce.model import CONSISTENT, NO_FIGURE, RedrawnPanel, Search
 from harness.spec import Experiment, Spec
 from harness.statistics import CONTRADICTED, NOT_REPRODUCED, REPRODUCED, UNDECIDED
 
@@ -61,7 +61,7 @@ def p_value(p: float | None) -> str:
 def duration(seconds: float) -> str:
     """Seconds in the unit that fits: 40 s, 12 min, 2 h 05 min."""
     if seconds < 100:
-        return f"{seconds:.0f} s"
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02} min"
 
@@ -83,6 +83,17 @@ def panel_note(panel: RedrawnPanel) -> str:
     if panel.experiment.reported_text is not None and panel.panel.kind != "batch_loss":
         parts.append(f"the report gives {panel.experiment.reported_text} %")
     return "; ".join(parts) + "."
+
+
+def search_caption(search: Search) -> str:
+    """How to read the heat map, and which protocols are not in it for want of runs."""
+    untried = [line.label for line in search.lines if line not in search.tried]
+    return (
+        "Mean test accuracy, and in brackets its distance from the reported figure: orange below, blue "
+        "above, the shade growing with the distance. A frame marks what is not excluded (p of at least "
+        f"{search.level:.4f}; three seeds are needed). A protocol is the same for its whole line."
+        + (f" Without runs yet: {'; '.join(untried)}." if untried else "")
+    )
 
 
 def protocol_items(spec: Spec) -> tuple[ProtocolItem, ...]:

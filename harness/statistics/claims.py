@@ -134,9 +134,7 @@ def _compared(
     arms = list(dict.fromkeys(arm for pair in pairs for arm in (pair.higher, pair.lower)))
     missing = [str(arm) for arm in arms if arm not in by_arm]
     if missing:
-        return Comparison(
-            label=label, n=0, verdict=UNDECIDED, note=f"no runs of {', '.join(missing)}"
-        )
+        return Comparison(label=label, n=0, verdict=UNDECIDED, note=f"no runs of {', '.join(missing)}")
     values = {arm: _metric_by_seed(by_arm[arm], claim.metric) for arm in arms}
     shared = sorted(set.intersection(*(set(value) for value in values.values())))
     differences = [

@@ -1,0 +1,51 @@
+"""``backcheck reproduce`` as people run it, on another report: from its own file and nothing else."""
+
+import argparse
+import json
+
+import pytest
+
+from harness.errors import UsageError
+from harness.reproduce import command
+
+from .conftest import DIGITS
+
+
+def reproduce(*arguments):
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    return command.run(parser.parse_args(list(map(str, arguments))))
+
+
+def test_another_report_from_nothing(tmp_path, capsys):
+    fresh = ("--spec", DIGITS, "--output", tmp_path / "out", "--fresh", "--seeds", 4)
+    assert reproduce(*fresh) == 0
+    printed = capsys.readouterr()
+    assert "0 in" in printed.err
+    assert "8 to train" in printed.err
+    assert "not reproduced" in printed.out  # no network of 20 hidden units reaches 99.7 %
+    assert "1 reproduced" in printed.out
+    found = json.loads((tmp_path / "out" / "reproduction.json").read_text())
+    assert found["accuracies"][0]["reported"] == 99.7
+    assert 80 < found["accuracies"][0]["mean"] < 97
+    assert found["claims"][0]["verdict"] == "reproduced"
+    assert "<svg" in (tmp_path / "out" / "reproduction.html").read_text()
+
+    first = (tmp_path / "out" / "reproduction.json").read_text()
+    assert reproduce(*fresh) == 0  # again: nothing is trained twice
+    assert "0 to train" in capsys.readouterr().err
+    assert (tmp_path / "out" / "reproduction.json").read_text() == first
+
+    stored = ("--spec", DIGITS, "--runs", tmp_path / "out" / "runs.jsonl", "--output", tmp_path / "two")
+    assert reproduce(*stored, "--format", "markdown") == 0
+    assert [file.name for file in (tmp_path / "two").iterdir()] == ["reproduction.md"]
+
+
+def test_wrong_usage(tmp_path):
+    with pytest.raises(UsageError, match="there is no such file; make it with --fresh"):
+        reproduce("--spec", DIGITS, "--runs", tmp_path / "none.jsonl", "--output", tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot make this folder"):
+        reproduce("--spec", DIGITS, "--output", tmp_path / "file")
+    with pytest.raises(UsageError, match="no experiment matches"):
+        reproduce("--spec", DIGITS, "--output", tmp_path, "--fresh", "--experiments", "nothing")

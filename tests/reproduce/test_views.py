@@ -1,0 +1,161 @@
+"""The page, Markdown and JSON of a reproduction: complete, escaped, self-contained."""
+
+import json
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import pytest
+
+from harness.reproduce.analysis import analyse
+from harness.reproduce.as_json import to_json
+from harness.reproduce.drawing import draw_panel
+from harness.reproduce.markdown import to_markdown
+from harness.reproduce.page import strip, to_html
+from harness.reproduce.words import duration, number, p_value
+
+from .conftest import make_run
+
+VOID = {"meta", "br", "link", "img", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """Collects tags, ids and text, and refuses tags that do not nest."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.ids, self.words, self.links = [], [], [], [], []
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.handle_startendtag(tag, attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.ids += [value for name, value in attrs if name == "id"]
+        self.links += [value for name, value in attrs if name in ("href", "src", "xlink:href")]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if not {"style"} & set(self.open):
+            self.words.append(data)
+
+
+@pytest.fixture(scope="module")
+def found(report):
+    runs = []
+    for experiment in report.experiments.values():
+        for seed in range(4):
+            right = round(10 * experiment.reported) + seed
+            runs.append(make_run(report, experiment.id, seed, right, batch_loss_every=200))
+    return analyse(report, runs)
+
+
+@pytest.fixture(scope="module")
+def page(found):
+    return to_html(found)
+
+
+@pytest.fixture(scope="module")
+def drawings(found):
+    return {panel.panel.id: draw_panel(panel) for panel in found.panels}
+
+
+def test_the_page_stands_alone(page):
+    parsed = Page(page)
+    assert not {"script", "link", "img", "iframe"} & set(parsed.tags)
+    assert all(link.startswith("#") for link in parsed.links)
+    assert not re.search(r"@import|url\((?!#)", page)
+    assert len(parsed.ids) == len(set(parsed.ids)), "an id occurs twice"
+    targets = {link[1:] for link in parsed.links} | set(re.findall(r"url\(#([^)]+)\)", page))
+    assert targets <= set(parsed.ids)
+
+
+def test_the_page_holds_everything(page, found):
+    text = " ".join(" ".join(Page(page).words).split())
+    for row in found.rows:
+        assert row.experiment.id in text
+        assert f"{row.mean:.2f}" in text
+    for judged in found.claims:
+        assert " ".join(judged.claim.text.split()) in text
+    for panel in found.panels:
+        assert f"Figure {panel.panel.id}." in text
+    assert page.count("<figure id=") == 27
+    assert "not drawn" not in text
+
+
+def test_what_is_missing_is_said(digits):
+    text = " ".join(Page(to_html(analyse(digits, []))).words)
+    assert "Not drawn: no runs of this experiment yet" in text
+    assert "No runs yet of large" in text
+    assert "undecided" in text
+    assert "nothing is shown as measured that was not" in text
+    assert "Accuracies: 1 undecided, 1 no figure" in to_markdown(analyse(digits, []))
+
+
+def test_the_specification_is_text_and_no_markup(digits):
+    found = analyse(digits, [])
+    assert "small &lt;digits&gt; | a *note*" in to_html(found)
+    assert "<digits>" not in to_html(found)
+    assert r"small \<digits\> \| a \*note\*" in to_markdown(found)
+
+
+def test_drawings_take_the_colours_of_the_page(drawings):
+    for id, svg in drawings.items():
+        ElementTree.fromstring(svg)  # well-formed
+        assert set(re.findall(r"#[0-9a-f]{6}\b(?!\))", svg)) == set(), id
+        assert "var(--first)" in svg
+        assert f'aria-label="Panel {id}: ' in svg
+
+
+def test_drawings_are_the_same_each_time(found, drawings):
+    for panel in (found.panels[0], found.panels[6]):
+        assert draw_panel(panel) == drawings[panel.panel.id]
+
+
+def test_the_reported_figure_is_marked_where_there_is_one(drawings):
+    assert "reported: 94.3" in drawings["4"]
+    assert "reported" not in drawings["3"]
+
+
+def test_strip_places_figures_in_proportion(digits):
+    runs = [make_run(digits, "large", seed, right) for seed, right in enumerate((880, 890, 900))]
+    row = analyse(digits, runs).rows[0]
+    svg = strip(row, width=116)
+    ElementTree.fromstring(svg)
+    start, end = row.low, max(row.high, 99.7)
+    centres = [float(x) for x in re.findall(r'cx="([\d.]+)"', svg)]
+    assert centres == pytest.approx([8 + 100 * (a - start) / (end - start) for a in (88, 89, 90)], abs=0.06)
+
+
+def test_json_holds_the_numbers(found):
+    document = json.loads(to_json(found))
+    assert [row["verdict"] for row in document["accuracies"]] == [row.verdict for row in found.rows]
+    assert document["accuracies"][0]["mean"] == found.rows[0].mean
+    assert len(document["panels"]) == 27
+    assert document["panels"][0]["curve"]["middle"] == list(found.panels[0].curve.middle)
+    assert document["claims"][0]["comparisons"][0]["low"] == found.claims[0].comparisons[0].low
+    search = next(finding["search"] for finding in document["findings"] if finding["search"])
+    assert search[0]["cells"]["torch/relu"]["n"] == 4
+
+
+def test_markdown_tables_are_rectangular(found):
+    for block in to_markdown(found).split("\n\n"):
+        if block.startswith("|"):
+            widths = {len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}
+            assert len(widths) == 1, block
+
+
+def test_words():
+    assert number(-1.005, 1) == "−1.0"
+    assert number(None) == "–"
+    assert p_value(0.00001) == "< 0.0001"
+    assert p_value(0.4049) == "0.40"
+    assert p_value(0.00076) == "0.00076"
+    assert [duration(s) for s in (1.23, 59.6, 720, 7500)] == ["1.2 s", "60 s", "12 min", "2 h 05 min"]
