@@ -9,8 +9,12 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.sandbox.linux import GUARDIAN_NAME
+
+if TYPE_CHECKING:
+    import psutil
 
 ROUNDS = 200  # of killing before giving up: a fork bomb takes a few
 
@@ -194,4 +198,17 @@ def _portable_kill(pid: int) -> None:
     for process in processes:
         with contextlib.suppress(psutil.Error):
             process.kill()
-    psutil.wait_procs(processes, timeout=5.0)
+    for _ in range(ROUNDS):
+        # Not psutil's wait, which would take the exit status from whoever started the first one.
+        if not any(_portable_alive(process) for process in processes):
+            break
+        time.sleep(0.01)
+
+
+def _portable_alive(process: psutil.Process) -> bool:
+    import psutil
+
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False

@@ -112,7 +112,7 @@ def test_the_way_without_proc_does_the_same(name: str, family: tuple[subprocess.
         assert usage._portable_usage(process.pid).processes == 2
         assert usage._portable_usage(process.pid).rss_bytes > 32 << 20
     usage._portable_kill(process.pid)
-    process.wait(timeout=5)
+    assert process.wait(timeout=5) == -9
     assert not running(child)
 
 
