@@ -47,7 +47,7 @@ def load_submission(entry: str, manifest: Mapping[str, Any]) -> Loaded:
     if any(isinstance(node, ast.ImportFrom) and node.level > 0 for node in ast.walk(tree)):
         _make_package(path.parent, module)
     used = frozenset(use.dotted.split(".")[0] for use in framework_uses(tree))
-    standins = StandIns(manifest.get("part") or "scratch", used)
+    standins = StandIns(manifest.get("part") or "scratch", used, path.parent)
     standins.install()
     _run(script, tree, manifest)
     notes = list(script.notes)

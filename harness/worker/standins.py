@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import importlib.abc
 import importlib.machinery
+import os
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -185,15 +187,22 @@ class Refusing(types.ModuleType):
 
 
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Answers imports of the packages that ``kind_of`` knows with stand-ins, and notes each once."""
+    """Answers imports of the packages that ``kind_of`` knows with stand-ins, and notes each once.
 
-    def __init__(self, kind_of: Callable[[str], tuple[type[types.ModuleType], str] | None]) -> None:
+    ``own`` are the beginnings of the submission's file names.
+    """
+
+    def __init__(
+        self, kind_of: Callable[[str], tuple[type[types.ModuleType], str] | None], own: tuple[str, ...]
+    ) -> None:
         self.kind_of = kind_of
+        self.own = own
         self.replaced: dict[str, str] = {}
 
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> Any:
-        """Claim a module that is to be stood in for."""
-        if self.kind_of(fullname) is None:
+        """Claim a module that is to be stood in for, where the submission itself imports it."""
+        # A library that looks for an optional package must go on finding that it is not there.
+        if not _importer().startswith(self.own) or self.kind_of(fullname) is None:
             return None
         return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
 
@@ -209,17 +218,29 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """Nothing to run."""
 
 
+def _importer() -> str:
+    """The file whose import statement is being answered."""
+    frame: types.FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(("<frozen importlib", __file__)):
+        frame = frame.f_back
+    # Behind importlib.import_module stands the file that called it.
+    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] == "importlib":
+        frame = frame.f_back
+    return frame.f_code.co_filename if frame is not None else ""
+
+
 class StandIns:
     """The two finders of one load: before the real packages, and after them.
 
     ``used`` are the frameworks of which the source uses more than helpers.
     """
 
-    def __init__(self, part: str, used: frozenset[str]) -> None:
+    def __init__(self, part: str, used: frozenset[str], folder: Path) -> None:
         self.part = part
         self.used = used
-        self.first = Finder(lambda name: self._inert(name, ALWAYS))
-        self.last = Finder(self._missing)
+        own = (f"{folder}{os.sep}", "<adapter", "<manifest")
+        self.first = Finder(lambda name: self._inert(name, ALWAYS), own)
+        self.last = Finder(self._missing, own)
 
     def install(self) -> None:
         """Put the finders around Python's own."""
