@@ -14,6 +14,7 @@ import numpy as np
 
 from harness import oracle
 from harness.checks import tolerances
+from harness.diagnosis import Diagnosis
 from harness.oracle import Float, Int
 from harness.session import Model, Session, SubmissionFault
 
@@ -42,6 +43,16 @@ class Failed(Exception):
         self.diagnosis = diagnosis
         self.detail = detail
         self.evidence = dict(evidence or {})
+
+
+def failed(
+    message: str, known: Diagnosis | None, *, detail: str = "", evidence: Mapping[str, Any] | None = None
+) -> Failed:
+    """Return the failure: what the known mistake is, where one fits, and the measurement behind it."""
+    if known is None:
+        return Failed(message, detail=detail, evidence=evidence)
+    whole = f"{message}\n{detail}" if detail else message
+    return Failed(known.sentence, diagnosis=known.id, detail=whole, evidence=evidence)
 
 
 class NotApplicable(Exception):

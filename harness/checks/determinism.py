@@ -10,6 +10,7 @@ import numpy as np
 
 from harness import oracle
 from harness.checks.context import Context, Failed, NotApplicable, Problem, as_float64, tensor_names
+from harness.checks.updates import require_right_gradient
 from harness.oracle import Float
 
 Evidence = dict[str, Any]
@@ -115,6 +116,7 @@ def history_is_true(ctx: Context) -> Evidence:
 def overfits_twenty_examples(ctx: Context) -> Evidence:
     """Training long on twenty examples of different classes gets all of them right."""
     activation = "relu" if "relu" in ctx.activations else ctx.activations[0]
+    require_right_gradient(ctx, activation)
     sizes = ctx.work_network(activation)
     rng = ctx.rng("overfit")
     X = rng.uniform(0.0, 1.0, (20, sizes[0]))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from harness import diagnosis, oracle
-from harness.checks.context import DEPTHS, Context, Failed, Problem
+from harness.checks.context import DEPTHS, Context, Failed, Problem, failed
 from harness.oracle import Float
 
 Evidence = dict[str, Any]
@@ -23,13 +23,12 @@ def forward(ctx: Context, activation: str) -> Evidence:
         worst = max(worst, error)
         if not error <= ctx.tolerance:
             name = "-".join(map(str, problem.layer_sizes))
-            known = diagnosis.forward(problem, found)
             row = int(np.abs(found - expected).max(axis=1).argmax())
-            raise Failed(
+            raise failed(
                 f"predict_proba on {name} ({activation}, {len(problem.X)} rows) is off by {error:.2g}"
                 " from float64"
-                f" (tolerance {ctx.tolerance:.0e})" + (f": {known.sentence}" if known else ""),
-                diagnosis=known.id if known else None,
+                f" (tolerance {ctx.tolerance:.0e})",
+                diagnosis.forward(problem, found),
                 detail=f"row {row}\n  expected {_show(expected[row])}\n  found    {_show(found[row])}",
                 evidence={"error": error, "network": list(problem.layer_sizes), "batch": len(problem.X)},
             )

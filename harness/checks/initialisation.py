@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from harness import diagnosis
-from harness.checks.context import Context, Failed, NotApplicable, as_float64
+from harness.checks.context import Context, Failed, NotApplicable, as_float64, failed
 from harness.oracle import Float
 
 Evidence = dict[str, Any]
@@ -92,7 +92,4 @@ def _uniform(W: Float, limit: float) -> float:
 
 
 def _wrong(sizes: tuple[int, ...], weights: list[Float], message: str) -> Failed:
-    known = diagnosis.initialisation(sizes, weights)
-    return Failed(
-        f"{known.sentence} [{message}]" if known else message, diagnosis=known.id if known else None
-    )
+    return failed(message, diagnosis.initialisation(sizes, weights))

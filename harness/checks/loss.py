@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from harness import diagnosis, oracle
-from harness.checks.context import Context, Failed, Problem
+from harness.checks.context import Context, Failed, Problem, failed
 
 Evidence = dict[str, Any]
 
@@ -36,11 +36,9 @@ def loss_of_uniform_output(ctx: Context) -> Evidence:
     found = ctx.model(zero).loss_and_gradients(zero.X, zero.y)[0]
     expected = float(np.log(problem.layer_sizes[-1]))
     if not abs(found - expected) <= ctx.tolerance * expected:
-        known = diagnosis.loss(zero, found)
-        raise Failed(
-            f"uniform outputs should lose ln {problem.layer_sizes[-1]} = {expected:.6f}, found {found:.6f}"
-            + (f": {known.sentence}" if known else ""),
-            diagnosis=known.id if known else None,
+        raise failed(
+            f"uniform outputs should lose ln {problem.layer_sizes[-1]} = {expected:.6f}, found {found:.6f}",
+            diagnosis.loss(zero, found),
         )
     return {"found": found, "expected": expected}
 
@@ -79,11 +77,9 @@ def _compare(ctx: Context, problem: Problem, found: float, where: str) -> float:
     expected = oracle.loss(problem.weights, problem.X, problem.y, problem.activation)
     error = abs(found - expected) / expected
     if not error <= ctx.tolerance:
-        known = diagnosis.loss(problem, found)
-        raise Failed(
-            f"the loss ({where}) is {found:.6g}, float64 gives {expected:.6g}: ratio {found / expected:.6g}"
-            + (f": {known.sentence}" if known else ""),
-            diagnosis=known.id if known else None,
+        raise failed(
+            f"the loss ({where}) is {found:.6g}, float64 gives {expected:.6g}: ratio {found / expected:.6g}",
+            diagnosis.loss(problem, found),
             evidence={"found": found, "expected": expected, "batch": len(problem.y)},
         )
     return error

@@ -16,6 +16,7 @@ import numpy as np
 
 from harness import oracle
 from harness.checks.context import SMALL, Context, Failed, Problem, as_float64
+from harness.checks.updates import require_right_gradient
 from harness.oracle import Float
 
 Evidence = dict[str, Any]
@@ -187,6 +188,7 @@ def _uses(ctx: Context, *, epochs: int, seed: int = 0) -> Uses:
 
 def _measure(ctx: Context, epochs: int, seed: int) -> Uses:
     activation = "tanh" if "tanh" in ctx.activations else ctx.activations[0]
+    require_right_gradient(ctx, activation)
     sizes = ctx.work_network(activation)
     if sizes == SMALL:
         sizes = (EXAMPLES, *SMALL[1:])
