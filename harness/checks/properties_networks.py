@@ -110,7 +110,7 @@ def _monotone(case: Case) -> None:
     weights = list(case.problem.weights)
     units, classes = weights[-2].shape
     count = min(units, classes - 1)
-    z = np.sort(case.rng.uniform(-6.0, 6.0, count))
+    z = np.sort(case.rng.uniform(-12.0, 12.0, count))
     weights[-4] = np.zeros_like(weights[-4])
     weights[-3] = np.zeros(units)
     weights[-3][:count] = z
@@ -119,7 +119,7 @@ def _monotone(case: Case) -> None:
     weights[-1] = np.zeros(classes)
     P = case.probabilities(weights=weights)
     if P.min() <= 0.0:
-        raise Broken(f"logits between -6 and 6 should give positive probabilities, found {P.min():.6g}")
+        raise Broken(f"logits between -12 and 12 should give positive probabilities, found {P.min():.6g}")
     outputs = np.log(P[:, :count] / P[:, -1:])
     slack = 10 * case.tolerance
     low, high = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "relu": (0.0, np.inf)}[case.problem.activation]

@@ -1,39 +1,19 @@
-"""Diagnosis: the numbers that a failing check observed, fitted to known mistakes; named only where exactly one fits.
+"""Diagnosis: the numbers that a failing check observed, fitted to known mistakes.
 
-Each function takes the problem (network, weights, batch) and what the submission answered, and returns the one
-mistake that reproduces the answer, or None where no mistake or more than one does.
+Each function takes the problem (network, weights, batch) and what the submission answered, and returns the
+one mistake that reproduces the answer, or None where no mistake or more than one does: silence is better
+than a wrong name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
-from harness.oracle import Float, Int
+from harness.diagnosis import gradients as _gradients
+from harness.diagnosis.types import Diagnosis, Posed
+from harness.oracle import Float
 
-
-class Posed(Protocol):
-    """What a diagnosis needs to know of a problem."""
-
-    @property
-    def layer_sizes(self) -> tuple[int, ...]: ...  # noqa: D102
-    @property
-    def activation(self) -> str: ...  # noqa: D102
-    @property
-    def weights(self) -> list[Float]: ...  # noqa: D102
-    @property
-    def X(self) -> Float: ...  # noqa: D102, N802
-    @property
-    def y(self) -> Int: ...  # noqa: D102
-
-
-@dataclass(frozen=True, kw_only=True)
-class Diagnosis:
-    """One known mistake: its id, and a sentence for the author with the numbers that were seen."""
-
-    id: str
-    sentence: str
+__all__ = ["Diagnosis", "Posed", "forward", "gradients", "initialisation", "loss", "update"]
 
 
 def forward(problem: Posed, found: Float) -> Diagnosis | None:
@@ -48,7 +28,7 @@ def loss(problem: Posed, found: float) -> Diagnosis | None:
 
 def gradients(problem: Posed, found: Sequence[Float]) -> Diagnosis | None:
     """Name the mistake that gives these gradients."""
-    return None
+    return _gradients.diagnose(problem, found)
 
 
 def update(
