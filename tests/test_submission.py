@@ -1,0 +1,262 @@
+"""Finding submissions: nothing is imported, nobody vanishes, and one broken submission stops no other."""
+
+import os
+import sys
+
+import pytest
+
+from harness import digest
+from harness.errors import UsageError
+from harness.submission import discover
+
+CODE = "def build(layer_sizes, activation, seed): ...\n"
+
+
+def found(folder, **options):
+    return {s.name: s for s in discover([folder], **options)}
+
+
+def test_files_notebooks_and_folders_are_submissions(tmp_path):
+    (tmp_path / "alice.py").write_text(CODE)
+    (tmp_path / "bob.ipynb").write_text('{"cells": []}')
+    (tmp_path / "carol").mkdir()
+    (tmp_path / "carol" / "submission.py").write_text(CODE)
+    (tmp_path / "dave").mkdir()
+    (tmp_path / "dave" / "main.py").write_text(CODE)
+    (tmp_path / "dave" / "layers.py").write_text("")
+    (tmp_path / "dave" / "submission.toml").write_text('entry = "main.py"')
+    (tmp_path / "erin").mkdir()
+    (tmp_path / "erin" / "net.ipynb").write_text('{"cells": []}')
+    submissions = found(tmp_path)
+    assert list(submissions) == ["alice", "bob", "carol", "dave", "erin"]
+    assert all(s.problem is None for s in submissions.values())
+    assert submissions["dave"].entry == tmp_path / "dave" / "main.py"
+    assert submissions["dave"].folder == tmp_path / "dave"
+    assert submissions["alice"].folder is None
+    assert "only file of code" in submissions["erin"].notes[0]
+
+
+def test_nothing_is_imported(tmp_path, monkeypatch):
+    (tmp_path / "alice.py").write_text("import sys\nsys.was_here = True\n")
+    (tmp_path / "conftest.py").write_text("import sys\nsys.was_here = True\n")
+    found(tmp_path)
+    assert not hasattr(sys, "was_here")
+
+
+def test_what_is_no_submission_is_passed_over_and_noted(tmp_path):
+    for name in (
+        "conftest.py",
+        "test_x.py",
+        "x_test.py",
+        "pytest.ini",
+        "setup.cfg",
+        ".hidden.py",
+        "README.md",
+    ):
+        (tmp_path / name).write_text("")
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__init__.py").write_text("")
+    notes = []
+    assert found(tmp_path, notes=notes) == {}
+    said = "\n".join(notes)
+    for name in ("conftest.py", "test_x.py", "x_test.py", "pytest.ini", "setup.cfg", ".hidden.py"):
+        assert f"{name} is not a submission" in said
+    assert "README" not in said
+    assert "__pycache__" not in said
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda d: d.mkdir(), "no submission.py"),
+        (lambda d: [d.mkdir(), (d / "a.py").write_text(""), (d / "b.py").write_text("")], "a.py, b.py"),
+        (
+            lambda d: [
+                d.mkdir(),
+                (d / "submission.py").write_text(""),
+                (d / "submission.ipynb").write_text("{}"),
+            ],
+            "more than one possible entry",
+        ),
+        (lambda d: [d.mkdir(), (d / "submission.toml").write_text('entry = "gone.py"')], "not a file"),
+        (
+            lambda d: [d.mkdir(), (d / "submission.toml").write_text('entry = "../x.py"')],
+            "inside the submission",
+        ),
+        (
+            lambda d: [d.mkdir(), (d / "submission.toml").write_text('entri = "x.py"')],
+            "did you mean 'entry'?",
+        ),
+        (lambda d: [d.mkdir(), (d / "submission.py").symlink_to("/etc/hostname")], "leaves the submission"),
+        (lambda d: d.symlink_to("/etc"), "leaves the folder of submissions"),
+        (lambda d: d.with_suffix(".zip").write_bytes(b"PK"), "not unpacked"),
+        (lambda d: d.with_suffix(".py").symlink_to("/etc/passwd"), "leaves the folder of submissions"),
+    ],
+    ids=["empty", "two", "py-and-ipynb", "gone", "dotdot", "key", "link", "folder-link", "zip", "file-link"],
+)
+def test_a_broken_submission_is_still_one_and_stops_no_other(tmp_path, make, words):
+    (tmp_path / "alice.py").write_text(CODE)
+    make(tmp_path / "zoe")
+    submissions = found(tmp_path)
+    assert submissions.pop("alice").problem is None
+    assert len(submissions) == 1
+    assert words in next(iter(submissions.values())).problem
+
+
+def test_hostile_names_are_refused_and_shown_harmless(tmp_path):
+    (tmp_path / "al\x1b[31mice\n.py").write_text(CODE)
+    (tmp_path / "x\u202egnp.py").write_text(CODE)
+    (tmp_path / ("y" * 120 + ".py")).write_text(CODE)
+    path = os.fsencode(tmp_path) + b"/z\xff.py"
+    with open(path, "w") as file:
+        file.write(CODE)
+    submissions = discover([tmp_path])
+    assert len(submissions) == 4
+    for submission in submissions:
+        assert "rename it" in submission.problem
+        assert submission.name.isprintable()
+        submission.name.encode()
+
+
+def test_one_name_twice_is_told_apart(tmp_path):
+    (tmp_path / "alice.py").write_text(CODE)
+    (tmp_path / "alice.ipynb").write_text("{}")
+    assert set(found(tmp_path)) == {"alice.py", "alice.ipynb"}
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "bob.py").write_text(CODE)
+    names = [s.name for s in discover([tmp_path / "one", tmp_path / "two"])]
+    assert len(set(names)) == 2
+
+
+def test_a_path_may_be_one_file_or_one_folder(tmp_path):
+    (tmp_path / "alice.py").write_text(CODE)
+    folder = tmp_path / "bob"
+    folder.mkdir()
+    (folder / "submission.py").write_text(CODE)
+    assert [s.name for s in discover([tmp_path / "alice.py", folder])] == ["alice", "bob"]
+    with pytest.raises(UsageError, match="does not exist"):
+        discover([tmp_path / "nobody"])
+
+
+@pytest.mark.parametrize(
+    ("source", "part"),
+    [
+        ("import numpy as np", "scratch"),
+        ("import torch\nnet = torch.nn.Linear(1, 2)", "package"),
+        ("from tensorflow.keras import Sequential", "package"),
+        ("from tensorflow import keras\nm = keras.Sequential()", "package"),
+        ("import jax.numpy as jnp\nx = jnp.zeros(3)", "package"),
+        ("from autograd import grad", "package"),
+        ("from sklearn.neural_network import MLPClassifier", "package"),
+        ("import sklearn.neural_network", "package"),
+        ("def f():\n    import torch\n    return torch.zeros(3)", "package"),
+        ("from sklearn.metrics import confusion_matrix", "scratch"),
+        ("from sklearn.datasets import fetch_openml", "scratch"),
+        ("from tensorflow.keras.datasets import mnist", "scratch"),
+        ("import tensorflow as tf\n(a, b), c = tf.keras.datasets.mnist.load_data()", "scratch"),
+        ("import tensorflow as tf\nx = tf.matmul(a, b)\ny = tf.keras.datasets.mnist", "package"),
+        ("import torchvision", "scratch"),
+        ("import torch\nfrom torch.utils.data import DataLoader", "scratch"),
+        ("x = 'import torch'", "scratch"),
+        ("this is not python", "scratch"),
+    ],
+)
+def test_the_part_is_read_off_the_imports(tmp_path, source, part):
+    (tmp_path / "alice.py").write_text(source)
+    (submission,) = discover([tmp_path])
+    assert submission.part == part
+    assert submission.manifest.part == part
+    if part == "scratch":
+        assert not {"torch", "scikit-learn", "jax", "tensorflow"} & set(submission.packages)
+
+
+def test_the_part_is_read_off_modules_beside_the_entry(tmp_path):
+    folder = tmp_path / "alice"
+    (folder / "nets").mkdir(parents=True)
+    (folder / "submission.py").write_text("from nets.deep import Net\n")
+    (folder / "nets" / "__init__.py").write_text("")
+    (folder / "nets" / "deep.py").write_text("import torch\nNet = torch.nn.Linear\n")
+    (submission,) = discover([folder])
+    assert submission.part == "package"
+    assert "torch" in submission.packages
+
+
+def test_the_manifest_decides_the_part(tmp_path):
+    (tmp_path / "alice.py").write_text("import torch\nx = torch.zeros(3)\n")
+    (tmp_path / "alice.toml").write_text('part = "scratch"')
+    (submission,) = discover([tmp_path])
+    assert submission.part == "scratch"
+    assert "torch" not in submission.packages
+
+
+def test_a_class_manifest_holds_for_those_without_their_own(tmp_path):
+    (tmp_path / "class.toml").write_text('constructor = "Net(layer_sizes)"')
+    (tmp_path / "alice.py").write_text("")
+    (tmp_path / "bob.py").write_text("")
+    (tmp_path / "bob.toml").write_text('constructor = "Other(layer_sizes)"')
+    submissions = found(tmp_path)
+    assert submissions["alice"].manifest.constructor == "Net(layer_sizes)"
+    assert submissions["bob"].manifest.constructor == "Other(layer_sizes)"
+    before = submissions["alice"].digest
+    (tmp_path / "class.toml").write_text('constructor = "Net(hidden)"')
+    assert found(tmp_path)["alice"].digest != before
+
+
+def test_an_adapter_beside_a_file_is_no_submission(tmp_path):
+    (tmp_path / "alice.py").write_text("")
+    (tmp_path / "alice.toml").write_text('adapter = "bridge.py"')
+    (tmp_path / "bridge.py").write_text(CODE)
+    notes = []
+    assert set(found(tmp_path, notes=notes)) == {"alice"}
+    assert any("adapter of a submission" in note for note in notes)
+
+
+def test_the_digest_is_of_names_and_contents(tmp_path):
+    folder = tmp_path / "alice"
+    folder.mkdir()
+    (folder / "submission.py").write_text(CODE)
+    (folder / "helper.py").write_text("a = 1\n")
+
+    def now():
+        return discover([folder])[0].digest
+
+    first = now()
+    assert now() == first
+    (folder / "helper.py").write_text("a = 2\n")
+    changed = now()
+    (folder / "helper.py").rename(folder / "helped.py")
+    renamed = now()
+    (folder / "submission.toml").write_text('dtype = "float32"')
+    assert len({first, changed, renamed, now()}) == 4
+    assert len(first) == 64
+
+
+def test_too_much_is_a_problem_and_environments_do_not_count(tmp_path, monkeypatch):
+    monkeypatch.setattr(digest, "BYTES_LIMIT", 1000)
+    folder = tmp_path / "alice"
+    (folder / "venv").mkdir(parents=True)
+    (folder / "venv" / "pyvenv.cfg").write_text("home = /usr")
+    (folder / "venv" / "big.bin").write_bytes(b"x" * 2000)
+    (folder / "submission.py").write_text(CODE)
+    assert discover([folder])[0].problem is None
+    (folder / "weights.bin").write_bytes(b"x" * 2000)
+    assert "too large" in discover([folder])[0].problem
+
+
+def test_a_link_inside_is_noted_and_not_followed(tmp_path):
+    folder = tmp_path / "alice"
+    folder.mkdir()
+    (folder / "submission.py").write_text(CODE)
+    (folder / "data").symlink_to("/etc")
+    (submission,) = discover([folder])
+    assert submission.problem is None
+    assert any("data is a symbolic link that leaves" in note for note in submission.notes)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_file_that_cannot_be_read_is_a_problem(tmp_path):
+    path = tmp_path / "alice.py"
+    path.write_text(CODE)
+    path.chmod(0)
+    assert "cannot be read" in discover([tmp_path])[0].problem
