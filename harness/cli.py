@@ -82,8 +82,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BackcheckError as error:
         print(f"backcheck: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        print("backcheck: interrupted; what was finished is kept", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"backcheck: {str(stop) or 'interrupted'}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has gone (`| head`): nothing is left to say, to nobody.

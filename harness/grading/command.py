@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness.errors import UsageError
 
+DEFAULT_STORE = Path(".backcheck") / "store.sqlite"
 FORMATS = ("table", "json", "markdown", "html", "csv", "csv-long", "latex", "junit", "gradescope", "summary")
 
 
@@ -48,6 +49,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fail-under", type=float, metavar="PERCENT", help="exit with status 1 if any submission scores less"
     )
+    parser.add_argument(
+        "--store",
+        type=Path,
+        metavar="FILE",
+        default=DEFAULT_STORE,
+        help="where finished work is kept, so that a stopped grading goes on and an unchanged class is not "
+        f"run again (default: {DEFAULT_STORE})",
+    )
+    parser.add_argument("--no-store", action="store_true", help="keep nothing")
+    parser.add_argument(
+        "--time-budget",
+        type=_seconds,
+        metavar="SECONDS",
+        help="start nothing new after that; the rest is recorded as skipped, and grading again goes on there",
+    )
+    parser.add_argument(
+        "--dask", metavar="ADDRESS", help="run on the workers of this Dask scheduler, not on this machine"
+    )
     add_common_arguments(parser, profile="standard")
 
 
@@ -64,10 +83,16 @@ def add_common_arguments(parser: argparse.ArgumentParser, *, profile: str) -> No
         "--jobs", type=_positive, metavar="N", help="worker processes (default: one for each core)"
     )
     parser.add_argument(
-        "--seed", type=int, metavar="N", help="fixes every draw (default: drawn afresh and recorded)"
+        "--seed",
+        type=int,
+        metavar="N",
+        help="fixes every draw (default: the store's, drawn when it was made, else a fresh one; recorded)",
     )
     parser.add_argument("--rubric", type=Path, metavar="FILE", help="points by a rubric of your own")
     parser.add_argument("--spec", type=Path, metavar="FILE", help="another report's specification")
+    parser.add_argument(
+        "--runs", type=Path, metavar="FILE", help="the calibration runs of that specification"
+    )
     parser.add_argument(
         "--sandbox",
         choices=("bubblewrap", "landlock", "none"),
@@ -121,11 +146,18 @@ def run(args: argparse.Namespace) -> int:
 
 def fresh_seed() -> int:
     """Draw a seed that nobody can foresee: permutations drawn from a known one could be trained for."""
-    return secrets.randbits(48)
+    return secrets.randbits(63)
 
 
 def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"a whole number of at least 1 is expected, found {text}")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"a number of seconds above 0 is expected, found {text}")
     return value

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import platform
 import sys
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,15 @@ def environment(sandbox: str) -> dict[str, Any]:
         "processor": _processor(),
         "blas": _blas(),
         "packages": {
-            name: _version(name) for name in ("numpy", "torch", "scikit-learn", "scipy", "hypothesis")
+            name: package_version(name) for name in ("numpy", "torch", "scikit-learn", "scipy", "hypothesis")
         },
         "sandbox": sandbox,
     }
 
 
-def _version(name: str) -> str | None:
+@cache
+def package_version(name: str) -> str | None:
+    """Return the installed version of a distribution, or None."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

@@ -1,25 +1,26 @@
-"""Grading a class: units sent to a pool as they become known, outcomes gathered into verdicts."""
+"""Grading a class: units are run in order, their outcomes gathered into verdicts."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 
-from harness.calibration.runs import load_runs
 from harness.grading.accuracy import AccuracyRun
+from harness.grading.keys import unit_key
 from harness.grading.plan import Plan, activations
+from harness.grading.pool import LocalPool, Pool
+from harness.grading.schedule import Control, Schedule
 from harness.grading.score import judge_experiment, needs_another_run, verdict
 from harness.grading.units import Outcome, Settings, Unit, check_unit, run_unit
-from harness.records import CheckResult, ExperimentResult, Status, Verdict
-from harness.session.process import THREAD_VARIABLES
+from harness.records import CheckResult, ExperimentResult, Verdict
 from harness.spec import Experiment, Spec
 from harness.statistics import Distribution, reference_distribution
+from harness.statistics.ranges import MIN_RUNS
 
-Report = Callable[[Unit, Outcome], None]
+Report = Callable[[Unit, Outcome, bool], None]
 
 
 @dataclass
@@ -39,70 +40,72 @@ def grade(
     *,
     spec: Spec,
     settings: Settings,
-    jobs: int | None = None,
+    pool: Pool | None = None,
+    control: Control | None = None,
+    runs: Path | None = None,
     report: Report | None = None,
     finished: Callable[[Verdict], None] | None = None,
-    executor: Executor | None = None,
 ) -> list[Verdict]:
-    """Grade every plan and return the verdicts in the plans' order; ``report`` hears of each unit that
-    ends.
+    """Grade every plan and return the verdicts in the plans' order.
+
+    ``pool`` runs the units (default: one worker process a core), ``control`` stores them and may end the
+    grading early, ``runs`` is the file of calibration runs (default: the bundled one). ``report`` hears of
+    each unit that ends, with its outcome and whether it came from the store.
     """
-    distributions = _distributions(spec, plans)
+    distributions = reference_distributions(spec, plans, runs)
     gathered = {plan.submission.name: _Gathered(plan) for plan in plans}
     verdicts: dict[str, Verdict] = {}
+    units = first_units(plans, spec, settings)
+    for unit in units:
+        gathered[unit.submission.name].open_units += 1
 
-    def settle(name: str) -> None:
+    def take(unit: Unit, outcome: Outcome, cached: bool) -> Iterable[Unit]:
+        name = unit.submission.name
         state = gathered[name]
+        more = _take(state, unit, outcome, distributions)
+        state.open_units += len(more) - 1
+        if report is not None:
+            report(unit, outcome, cached)
         if state.open_units == 0:
             verdicts[name] = _verdict(state, distributions)
+            gathered[name] = _Gathered(state.plan)  # a class is large: nothing is held twice
             if finished is not None:
                 finished(verdicts[name])
+        return more
 
-    with _pool(jobs, executor) as pool:
-        waiting: dict[Future[Outcome], Unit] = {}
-
-        def submit(unit: Unit) -> None:
-            gathered[unit.submission.name].open_units += 1
-            waiting[pool.submit(run_unit, unit)] = unit
-
-        for unit in _first_units(plans, spec, settings):
-            submit(unit)
-        while waiting:
-            done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in done:
-                unit = waiting.pop(future)
-                outcome = _outcome(future, unit)
-                state = gathered[unit.submission.name]
-                state.open_units -= 1
-                for more in _take(state, unit, outcome, distributions):
-                    submit(more)
-                if report is not None:
-                    report(unit, outcome)
-                settle(unit.submission.name)
+    control = control or Control()
+    workers = LocalPool() if pool is None else pool
+    at_once = True
+    try:
+        key = partial(unit_key, fingerprint=control.fingerprint)
+        Schedule(workers, control, key, take).run(units)
+        at_once = False
+    finally:
+        workers.stop(at_once=at_once)
     return [verdicts[plan.submission.name] for plan in plans]
 
 
 def run_until_decided(
-    plan: Plan, experiment: Experiment, *, spec: Spec, settings: Settings
+    plan: Plan, experiment: Experiment, *, spec: Spec, settings: Settings, runs: Path | None = None
 ) -> ExperimentResult:
     """Run one experiment here, on fresh seeds as long as the verdict asks for them."""
-    distribution = _distributions(spec, [plan])[experiment.id]
+    distribution = reference_distributions(spec, [plan], runs)[experiment.id]
     family = len(plan.experiments)
-    runs: list[AccuracyRun] = []
-    while needs_another_run(runs, distribution, family):
+    made: list[AccuracyRun] = []
+    while needs_another_run(made, distribution, family):
         unit = Unit(
             submission=plan.submission,
             settings=settings,
             experiment=experiment,
             dataset=spec.dataset,
-            attempt=len(runs),
+            attempt=len(made),
         )
         outcome = run_unit(unit)
         if outcome.run is not None:
-            runs.append(outcome.run)
+            made.append(outcome.run)
     return judge_experiment(
         experiment,
-        runs,
+        made,
         distribution=distribution,
         family=family,
         points=plan.points[experiment.id],
@@ -114,8 +117,32 @@ def first_units(plans: Sequence[Plan], spec: Spec, settings: Settings) -> list[U
     return list(_first_units(plans, spec, settings))
 
 
+def reference_distributions(
+    spec: Spec, plans: Sequence[Plan], runs: Path | None = None
+) -> dict[str, Distribution | None]:
+    """The reference distribution of every experiment that is planned; None where there are too few runs.
+
+    Runs that were made under another protocol than the specification's are no calibration of it.
+    """
+    names = {experiment.id for plan in plans for experiment in plan.experiments}
+    if not names:
+        return {}
+    from harness.calibration.runs import load_runs
+    from harness.calibration.train import protocol_digest
+
+    known = [
+        run
+        for run in load_runs(runs)
+        if run.experiment in names
+        and (run.budget, run.variant) == ("full", "report")
+        and run.provenance.protocol
+        == protocol_digest(spec.dataset, spec.experiments[run.experiment].protocol)
+    ]
+    counts = Counter(run.experiment for run in known)
+    return {name: reference_distribution(known, name) if counts[name] >= MIN_RUNS else None for name in names}
+
+
 def _first_units(plans: Sequence[Plan], spec: Spec, settings: Settings) -> Iterator[Unit]:
-    # Checks first, for everybody: they are quick, and tell what is worth waiting for.
     for plan in plans:
         yield check_unit(plan, settings, activations(spec))
     for plan in plans:
@@ -149,29 +176,6 @@ def _take(
     ]
 
 
-def _outcome(future: Future[Outcome], unit: Unit) -> Outcome:
-    """The outcome of a unit; what the harness itself could not do is recorded as its own fault."""
-    try:
-        return future.result()
-    except Exception as error:
-        message = f"backcheck itself failed here ({type(error).__name__}: {error}); this costs no points"
-        if unit.experiment is not None:
-            run = AccuracyRun(
-                experiment=unit.experiment.id, seed=0, blind=0, status=Status.HARNESS_ERROR, message=message
-            )
-            return Outcome(run=run)
-        from harness.checks.registry import checks
-
-        wanted = set(unit.checks)
-        listed = [check for check in checks(unit.activations) if check.id in wanted]
-        return Outcome(
-            checks=tuple(
-                CheckResult(id=c.id, group=c.group, status=Status.HARNESS_ERROR, message=message)
-                for c in listed
-            )
-        )
-
-
 def _verdict(state: _Gathered, distributions: Mapping[str, Distribution | None]) -> Verdict:
     plan = state.plan
     experiments: list[ExperimentResult] = [
@@ -185,30 +189,3 @@ def _verdict(state: _Gathered, distributions: Mapping[str, Distribution | None])
         for experiment in plan.experiments
     ]
     return verdict(plan, state.checks or (), experiments, notes=state.notes, seconds=state.seconds)
-
-
-def _distributions(spec: Spec, plans: Sequence[Plan]) -> dict[str, Distribution | None]:
-    """The reference distribution of every experiment that is planned; None where there is no calibration."""
-    names = {experiment.id for plan in plans for experiment in plan.experiments}
-    runs = load_runs() if names else ()
-    known = {run.experiment for run in runs if run.budget == "full" and run.variant == "report"}
-    return {name: reference_distribution(runs, name) if name in known else None for name in names}
-
-
-@contextmanager
-def _pool(jobs: int | None, executor: Executor | None) -> Iterator[Executor]:
-    if executor is not None:
-        yield executor
-        return
-    workers = jobs or os.cpu_count() or 1
-    # Spawned, not forked: the grader may hold threads. One BLAS thread in each, set before NumPy is
-    # imported there.
-    for name in THREAD_VARIABLES:
-        os.environ.setdefault(name, "1")
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
-    try:
-        yield pool
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
-    pool.shutdown()

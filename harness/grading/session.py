@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +13,17 @@ from harness.errors import UsageError
 from harness.grading.command import fresh_seed
 from harness.grading.environment import environment
 from harness.grading.grade import first_units, grade
+from harness.grading.interrupts import Interrupts
+from harness.grading.keys import fingerprint, harness_digest
 from harness.grading.plan import Plan, plan
+from harness.grading.pool import LocalPool, Pool
+from harness.grading.schedule import Control
 from harness.grading.units import Outcome, Settings, Unit
 from harness.progress import Progress
-from harness.records import Record, Status
+from harness.records import Record, Status, Verdict
 from harness.sandbox.backend import choose
 from harness.spec import Spec, load_rubric, load_spec
+from harness.store import Store
 from harness.submission import discover
 
 
@@ -33,6 +40,10 @@ class GradingOptions:
     spec: Path | None = None
     sandbox: str | None = None
     trust_submissions: bool = False
+    runs: Path | None = None  # calibration runs; None: the bundled ones
+    store: Path | None = None  # None: nothing is kept
+    time_budget: float | None = None  # seconds after which nothing new is started
+    dask: str | None = None  # a Dask scheduler's address
     quiet: bool = True
 
     @classmethod
@@ -48,6 +59,10 @@ class GradingOptions:
             spec=args.spec,
             sandbox=args.sandbox,
             trust_submissions=args.trust_submissions,
+            runs=args.runs,
+            store=None if getattr(args, "no_store", True) else args.store,
+            time_budget=getattr(args, "time_budget", None),
+            dask=getattr(args, "dask", None),
             quiet=args.quiet,
         )
 
@@ -71,25 +86,26 @@ def grade_paths(options: GradingOptions) -> Record:
     spec, plans = plans_for(options)
     # Asked once here, so that a machine without walls is refused before anything runs.
     backend = choose(trust=options.trust_submissions, prefer=options.sandbox)
-    settings = Settings(
-        seed=options.seed if options.seed is not None else fresh_seed(),
-        trust_submissions=options.trust_submissions,
-        sandbox=options.sandbox,
-    )
+    facts = environment(backend.description)
     if any(p.experiments for p in plans):
         from harness.data import load_dataset
 
-        load_dataset(spec.dataset)  # fetched once, before the pool: no two workers wait for one download
-    units = first_units(plans, spec, settings)
-    with Progress(sum(unit.weight for unit in units), "grading", quiet=options.quiet) as progress:
-
-        def report(unit: Unit, outcome: Outcome) -> None:
-            if unit.attempt:
-                progress.add(unit.weight)
-            status, text = _summary(outcome)
-            progress.done(unit.weight, f"{unit.label}: {text}", status)
-
-        verdicts = grade(plans, spec=spec, settings=settings, jobs=options.jobs, report=report)
+        # Fetched once, before the pool: no two workers wait for one download.
+        load_dataset(spec.dataset, report=None if options.quiet else _say)
+    with _store(options.store) as store:
+        settings = Settings(
+            seed=_seed(options.seed, store),
+            trust_submissions=options.trust_submissions,
+            sandbox=options.sandbox,
+        )
+        with Interrupts(kept=None if store is None else store.path) as interrupts:
+            control = Control(
+                store=store,
+                fingerprint=fingerprint(facts),
+                time_budget=options.time_budget,
+                stopping=interrupts.requested,
+            )
+            verdicts = _grade(plans, spec, settings, control, options)
     errors = [
         f"{v.name}: {item.id}: {item.message}"
         for v in verdicts
@@ -100,9 +116,69 @@ def grade_paths(options: GradingOptions) -> Record:
         submissions=tuple(verdicts),
         profile=options.profile,
         seed=settings.seed,
-        environment=environment(backend.name),
+        environment={
+            **facts,
+            "harness": harness_digest()[:16],
+            "specification": f"{spec.id} {spec.digest[:16]}",
+        },
         harness_errors=tuple(errors),
     )
+
+
+def _grade(
+    plans: Sequence[Plan],
+    spec: Spec,
+    settings: Settings,
+    control: Control,
+    options: GradingOptions,
+) -> list[Verdict]:
+    units = first_units(plans, spec, settings)
+    with Progress(sum(unit.weight for unit in units), "grading", quiet=options.quiet) as progress:
+
+        def report(unit: Unit, outcome: Outcome, cached: bool) -> None:
+            if unit.attempt:
+                progress.add(unit.weight)
+            status, text = _summary(outcome)
+            progress.done(unit.weight, f"{unit.label}: {text}", status, cached=cached)
+
+        return grade(
+            plans,
+            spec=spec,
+            settings=settings,
+            pool=_pool(options),
+            control=control,
+            runs=options.runs,
+            report=report,
+        )
+
+
+@contextmanager
+def _store(path: Path | None) -> Iterator[Store | None]:
+    if path is None:
+        yield None
+        return
+    with Store(path) as store:
+        yield store
+
+
+def _pool(options: GradingOptions) -> Pool:
+    """The pool that the options ask for; ``grade`` ends it."""
+    if options.dask is None:
+        return LocalPool(options.jobs)
+    from harness.grading.dask_pool import DaskPool
+
+    return DaskPool(options.dask)
+
+
+def _seed(given: int | None, store: Store | None) -> int:
+    """The seed asked for, else the store's own, so that an unchanged class is not run again."""
+    if given is not None:
+        return given
+    return fresh_seed() if store is None else store.seed(fresh_seed)
+
+
+def _say(line: str) -> None:
+    print(f"backcheck: {line}", file=sys.stderr, flush=True)
 
 
 def _summary(outcome: Outcome) -> tuple[Status, str]:

@@ -80,34 +80,45 @@ def check_unit(plan: Plan, settings: Settings, activations: tuple[str, ...]) -> 
     return Unit(submission=plan.submission, settings=settings, checks=ids, activations=activations)
 
 
+def seeds(unit: Unit) -> dict[str, int]:
+    """Return every number that a unit's draws come from, by what it is for."""
+    seed, name = unit.settings.seed, unit.submission.name
+    if unit.experiment is None:
+        return {"checks": draw(seed, "checks", name)}
+    # With the digest: a submission that gave its permutation away in an error message, to be trained for,
+    # meets another one as soon as it is changed.
+    key = (name, unit.experiment.id, unit.attempt, unit.submission.digest)
+    return {"build": draw(seed, "build", *key), "blind": draw(seed, "blind", *key)}
+
+
 def run_unit(unit: Unit) -> Outcome:
     """Run one unit here. Needs nothing but the unit, so that any process of any machine can."""
     start = time.monotonic()
-    settings = unit.settings
+    settings, drawn = unit.settings, seeds(unit)
     backend = choose(trust=settings.trust_submissions, prefer=settings.sandbox)
     if unit.experiment is None:
         results, notes = run_checks(
             unit.submission,
-            _listed(unit),
-            seed=draw(settings.seed, "checks", unit.submission.name),
+            listed_checks(unit),
+            seed=drawn["checks"],
             backend=backend,
             limits=settings.limits,
         )
         return Outcome(checks=tuple(results), notes=notes, seconds=time.monotonic() - start)
-    key = (unit.submission.name, unit.experiment.id, unit.attempt)
     run = run_experiment(
         unit.submission,
         unit.experiment,
         data=_dataset(unit.dataset),
-        seed=draw(settings.seed, "build", *key),
-        blind=draw(settings.seed, "blind", *key),
+        seed=drawn["build"],
+        blind=drawn["blind"],
         backend=backend,
         limits=settings.limits,
     )
     return Outcome(run=run, seconds=time.monotonic() - start)
 
 
-def _listed(unit: Unit) -> tuple[Check, ...]:
+def listed_checks(unit: Unit) -> tuple[Check, ...]:
+    """Return the checks that a unit names, in order."""
     from harness.checks.registry import checks
 
     wanted = set(unit.checks)

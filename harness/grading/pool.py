@@ -1,0 +1,134 @@
+"""Where units run: worker processes of this machine, one BLAS thread each, one unit at a time.
+
+Each worker is a pool of one, so that a worker that dies takes its own unit with it and no other.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from harness.grading.units import Outcome, Unit, run_unit
+from harness.sandbox.usage import kill_tree
+from harness.session.process import THREAD_VARIABLES
+
+WATCH_SECONDS = 0.2  # between two looks of a worker at whether its grader still lives
+
+
+class LostWorkerError(Exception):
+    """A worker process ended while it ran a unit."""
+
+
+class Pool(Protocol):
+    """Runs units elsewhere; as many at a time as ``free`` says."""
+
+    def free(self) -> int:
+        """Return how many more units can be started now."""
+
+    def submit(self, unit: Unit) -> Future[Outcome]:
+        """Start a unit. The future raises LostWorkerError if what ran it ended."""
+
+    def stop(self, *, at_once: bool) -> None:
+        """End the workers; ``at_once`` does not wait for what they run."""
+
+
+class LocalPool:
+    """Worker processes of this machine, started when they are first needed."""
+
+    def __init__(self, jobs: int | None = None) -> None:
+        self._slots: list[ProcessPoolExecutor | None] = [None] * (jobs or os.cpu_count() or 1)
+        self._running: dict[Future[Outcome], int] = {}
+        self._folder: Path | None = None
+
+    def free(self) -> int:
+        """Return how many workers have nothing to do."""
+        return len(self._slots) - len(self._busy())
+
+    def submit(self, unit: Unit) -> Future[Outcome]:
+        """Give a unit to a worker that has nothing to do; there must be one."""
+        busy = self._busy()
+        slot = next(index for index in range(len(self._slots)) if index not in busy)
+        executor = self._slots[slot] or self._start()
+        self._slots[slot] = executor
+        try:
+            inner = executor.submit(run_unit, unit)
+        except BrokenExecutor:  # it died while it had nothing to do
+            executor.shutdown(wait=False)
+            executor = self._slots[slot] = self._start()
+            inner = executor.submit(run_unit, unit)
+        outer: Future[Outcome] = Future()
+        self._running[outer] = slot
+        inner.add_done_callback(lambda done: self._hand_over(done, outer, slot))
+        return outer
+
+    def stop(self, *, at_once: bool) -> None:
+        """End the workers and remove their folder; with ``at_once`` also what they run."""
+        executors = [executor for executor in self._slots if executor is not None]
+        self._slots = [None] * len(self._slots)
+        for executor in executors:
+            # The processes' numbers are not public, and a worker that is at work hears nothing else.
+            for pid in list(executor._processes or ()) if at_once else ():
+                kill_tree(pid)
+            executor.shutdown(wait=not at_once, cancel_futures=True)
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _busy(self) -> set[int]:
+        self._running = {future: slot for future, slot in self._running.items() if not future.done()}
+        return set(self._running.values())
+
+    def _start(self) -> ProcessPoolExecutor:
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="backcheck-grading-"))
+            self._folder.chmod(0o711)  # a submission that runs as a user of its own passes through it
+        # Set before NumPy is imported there. Spawned, not forked: the grader may hold threads.
+        for name in THREAD_VARIABLES:
+            os.environ.setdefault(name, "1")
+        context = multiprocessing.get_context("spawn")
+        arguments = (os.getpid(), str(self._folder))
+        return ProcessPoolExecutor(1, mp_context=context, initializer=_settle_in, initargs=arguments)
+
+    def _hand_over(self, done: Future[Outcome], outer: Future[Outcome], slot: int) -> None:
+        """Called in the executor's own thread when a unit ends, or its worker does."""
+        error: BaseException | None = LostWorkerError("stopped") if done.cancelled() else done.exception()
+        if error is None:
+            outer.set_result(done.result())
+            return
+        if isinstance(error, BrokenExecutor):
+            self._slots[slot] = None
+            error = LostWorkerError("its worker process ended")
+        outer.set_exception(error)
+
+
+def _settle_in(grader: int, folder: str) -> None:
+    """Prepare a worker: deaf to Ctrl-C, which is the grader's to answer, and never outliving the grader."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    tempfile.tempdir = folder
+    threading.Thread(target=_watch, args=(grader, folder), daemon=True).start()
+
+
+def _watch(grader: int, folder: str) -> None:
+    while os.getppid() == grader:
+        time.sleep(WATCH_SECONDS)
+    # The grader was killed: end the submission under way, remove what it wrote, and go. Twice, for what the
+    # main thread may have started meanwhile.
+    for _ in range(2):
+        _end_children()
+        shutil.rmtree(folder, ignore_errors=True)
+    os._exit(1)
+
+
+def _end_children() -> None:
+    with suppress(OSError):
+        for task in os.listdir("/proc/self/task"):
+            for child in Path(f"/proc/self/task/{task}/children").read_text().split():
+                kill_tree(int(child))
