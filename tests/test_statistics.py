@@ -140,6 +140,7 @@ def test_one_or_two_wild_runs_fail_nobody():
     assert judge([60.0, 61.0, 95.7, 95.5], RELU, family=3).status == "pass"
     assert judge([60.0, 61.0, 95.7, 62.0], RELU, family=3).status == "fail"
     assert judge([60.0, 61.0, 99.9, 99.9], RELU, family=3).status == "pass"  # wild, but not shifted
+    assert judge([97.0, 60.0, 97.0, 97.0], RELU, family=3).status == "pass"  # the mean is not too good
 
 
 def test_a_first_run_in_range_settles_it():

@@ -85,6 +85,13 @@ def test_verdicts_of_a_difference(shift, spread, expected):
     assert difference("", differences.tolist(), margin=0.2, level=0.05).verdict == expected
 
 
+def test_agreement_by_luck_is_not_certainty():
+    """Equal differences: the scale is half of the margin, not 0."""
+    found = difference("", [0.25] * 9, margin=0.2, level=0.05)
+    assert found.high - found.estimate == pytest.approx(stats.t.ppf(0.975, 8) * 0.1 / 3)
+    assert found.verdict == "undecided"
+
+
 def test_pairing_removes_what_the_seed_decides():
     common = np.random.default_rng(2).normal(50, 5, 12)
     noise = np.random.default_rng(3).normal(0, 0.1, (2, 12))

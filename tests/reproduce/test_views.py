@@ -111,6 +111,7 @@ def test_drawings_take_the_colours_of_the_page(drawings):
         ElementTree.fromstring(svg)  # well-formed
         assert set(re.findall(r"#[0-9a-f]{6}\b(?!\))", svg)) == set(), id
         assert "var(--first)" in svg
+        assert "<style" not in svg, "it would reach beyond the figure"
         assert f'aria-label="Panel {id}: ' in svg
 
 
