@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.diagnosis import forward as _forward
 from harness.diagnosis import gradients as _gradients
+from harness.diagnosis import loss as _loss
 from harness.diagnosis.types import Diagnosis, Posed
 from harness.oracle import Float
 
@@ -18,12 +20,12 @@ __all__ = ["Diagnosis", "Posed", "forward", "gradients", "initialisation", "loss
 
 def forward(problem: Posed, found: Float) -> Diagnosis | None:
     """Name the mistake that gives these probabilities (n, classes)."""
-    return None
+    return _forward.diagnose(problem, found)
 
 
 def loss(problem: Posed, found: float) -> Diagnosis | None:
     """Name the mistake that gives this loss."""
-    return None
+    return _loss.diagnose(problem, found)
 
 
 def gradients(problem: Posed, found: Sequence[Float]) -> Diagnosis | None:

@@ -147,3 +147,10 @@ def _smoothing(net: Pass, found: list[Float]) -> Iterator[Hypothesis]:
             sentence=f"the labels are smoothed by {smoothing:.4g}, which the loss does not ask for",
             predict=lambda: net.backward(delta=(net.P - targets) / net.n),
         )
+
+
+def log_of(values: Float) -> Float:
+    """Return the logarithm, without a warning where it is infinite or not a number."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        result: Float = np.log(values)
+    return result

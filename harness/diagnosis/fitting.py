@@ -24,8 +24,9 @@ class Tier:
 
 # float64 code reproduces a mistake to about 1e-13; a formula of another shape may lose a few digits more.
 FLOAT64 = Tier(share=1e-6, noise=1e-10)
-# float32 code was measured under 7e-7 of a tensor's size; what deviates by less than 1e-3 is not judged.
-FLOAT32 = Tier(share=1e-3, noise=3e-6)
+# float32 code was measured under 7e-7 of a tensor's size; what deviates by less than 1e-4 is not judged.
+FLOAT32 = Tier(share=2e-5, noise=3e-6)
+TIERS = (FLOAT64, FLOAT32)
 
 
 def name(
@@ -34,6 +35,7 @@ def name(
     hypotheses: Iterable[Hypothesis],
     *,
     rounding: Sequence[float] | None = None,
+    tiers: Sequence[Tier] = TIERS,
 ) -> Diagnosis | None:
     """Return the one mistake whose prediction fits ``found``; None if none does, or several that differ.
 
@@ -43,8 +45,8 @@ def name(
     listed = list(hypotheses)
     if any(f.shape != e.shape or not np.isfinite(f).all() for f, e in zip(found, expected)):
         return None
-    for tier, extra in ((FLOAT64, None), (FLOAT32, rounding)):
-        target = Target(found, expected, tier, extra)
+    for tier in tiers:
+        target = Target(found, expected, tier, None if tier is FLOAT64 else rounding)
         if not target.judged:
             continue
         fits = [h for h in listed if target.fits(h.predict())]
