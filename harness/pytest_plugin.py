@@ -116,8 +116,19 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 _RESULTS: list[dict[str, Any]] = []
 
 
-class SubmissionsFolder(pytest.Directory):
-    """A folder of submissions."""
+class _Apart:
+    """A node whose hooks are its parent's: by its own path, pytest would consult what a submission brings."""
+
+    parent: Any
+
+    @property
+    def ihook(self) -> Any:
+        """The hooks of the folder above all submissions."""
+        return self.parent.ihook
+
+
+class SubmissionsFolder(_Apart, pytest.File):
+    """A folder of submissions; no ``pytest.Directory``, since pytest loads the conftest file of each of those."""
 
     def collect(self) -> Iterator[pytest.Collector]:
         """Yield a node for each submission, found by names and manifests."""
@@ -130,7 +141,7 @@ class SubmissionsFolder(pytest.Directory):
             yield node
 
 
-class SubmissionNode(pytest.File):
+class SubmissionNode(_Apart, pytest.File):
     """One submission: a file or a folder."""
 
     plan: Plan
@@ -153,7 +164,7 @@ class NotPassed(Exception):
     """A check that did not pass: carries the text to show."""
 
 
-class _Item(pytest.Item):
+class _Item(_Apart, pytest.Item):
     plan: Plan
 
     def settle(self, kind: str, result: CheckResult | ExperimentResult, detail: str) -> None:
