@@ -115,7 +115,7 @@ def summary(found: Reproduction) -> str:
     from tabulate import tabulate
 
     from harness.reproduce.analysis import counted
-    from harness.reproduce.words import number, p_value
+    from harness.reproduce.words import number, p_or_dash
 
     rows = [
         [
@@ -125,7 +125,7 @@ def summary(found: Reproduction) -> str:
             number(row.mean),
             number(row.sd),
             f"{number(row.low)} to {number(row.high)}" if row.low is not None else "–",
-            p_value(row.p),
+            p_or_dash(row.p),
             row.verdict,
         ]
         for row in found.rows

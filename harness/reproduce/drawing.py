@@ -191,7 +191,7 @@ def draw_search(search: Search) -> str:
                 colour = SECOND if off < 0 else FIRST
                 alpha = 0.75 * min(1.0, abs(off) / 10) ** 0.5 if cell.n else 0.0
                 _tile(axes, x, y, (0.48, 0.45), colour, alpha, framed=cell.fits is True)
-                text = "no runs" if cell.mean is None else f"{cell.mean:.1f} ({off:+.1f})"
+                text = "no runs" if cell.mean is None else f"{cell.mean:.1f} ({off:+.1f})".replace("-", "−")
                 axes.text(x, y, text, ha="center", va="center", fontsize=7.5, color=INK if cell.n else SOFT)
         axes.set_yticks(range(len(lines)), [line.label for line in lines])
         names = [f"{e.id.replace('torch/', '')}\nreported {e.reported_text}" for e in search.experiments]

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from harness.calibration.runs import Run
-from harness.reproduce.model import Accumulated, Finding, SetsCompared
+from harness.reproduce.model import Accumulated, Finding, Search, SetsCompared
 from harness.reproduce.panels import batch_positions, points_per_epoch
 from harness.reproduce.search import search_protocols
 from harness.spec import FULL, REPORT, Experiment, Quirk, Spec
-from harness.statistics import MIN_RUNS, consistent
+from harness.statistics import MIN_RUNS, consistent, p_equals
 
 
 def find(spec: Spec, quirk: Quirk, runs: Sequence[Run]) -> Finding:
@@ -65,7 +65,7 @@ def _p(experiment: Experiment, accuracies: Sequence[float]) -> float | None:
 
 
 def _in_brackets(p: float | None) -> str:
-    return "" if p is None else f" (p = {p:.2g})"
+    return "" if p is None else f" ({p_equals(p)})"
 
 
 def _unreset_accumulator(quirk: Quirk, experiments: Sequence[Experiment], runs: Sequence[Run]) -> Finding:
@@ -127,6 +127,7 @@ def _unexplained_rows(
         f"Protocols with runs: {len(tried)} of {len(search.lines)}; with enough of them for a verdict on all "
         f"{total} figures: {len(judged)}. "
     )
+    summary += _own_figures(search)
     if all_six:
         summary += f"Not excluded for any figure: {'; '.join(all_six)}."
     elif judged:
@@ -135,6 +136,19 @@ def _unexplained_rows(
             f"Each of these is excluded for at least one figure; {best.label} explains most, {best.fitting}."
         )
     return Finding(quirk=quirk, search=search, missing=_missing(experiments, runs), summary=summary)
+
+
+def _own_figures(search: Search) -> str:
+    """What the experiments' own protocol is excluded for, and what not."""
+    own = search.lines[0]
+    excluded = [id for id, cell in own.cells.items() if cell.fits is False]
+    fitting = [id for id, cell in own.cells.items() if cell.fits is True]
+    if not excluded and not fitting:
+        return ""
+    return (
+        f"{own.label} is excluded for {', '.join(excluded) or 'no figure'} and not excluded for "
+        f"{', '.join(fitting) or 'any'}. "
+    )
 
 
 def _missing(experiments: Sequence[Experiment], runs: Sequence[Run]) -> tuple[str, ...]:

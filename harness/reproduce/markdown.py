@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from harness.reproduce.analysis import counted
 from harness.reproduce.model import Reproduction
-from harness.reproduce.words import duration, number, p_value, panel_note
+from harness.reproduce.words import duration, number, p_or_dash, panel_note
 from harness.statistics import Comparison
 
 
@@ -55,7 +55,7 @@ def _accuracies(found: Reproduction) -> str:
             number(row.mean),
             number(row.sd),
             _interval(row.low, row.high),
-            p_value(row.p),
+            p_or_dash(row.p),
             row.verdict,
         ]
         for row in found.rows

@@ -11,7 +11,7 @@ from harness.reproduce.words import (
     VERDICT_CLASSES,
     duration,
     number,
-    p_value,
+    p_or_dash,
     panel_note,
     protocol_items,
     search_caption,
@@ -35,7 +35,7 @@ def to_html(found: Reproduction) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=number, p=p_value, duration=duration, short=short_digest)
+    environment.filters.update(number=number, p=p_or_dash, duration=duration, short=short_digest)
     style = (TEMPLATES / "reproduction.css").read_text(encoding="utf-8")
     return environment.get_template("reproduction.html.j2").render(
         found=found,

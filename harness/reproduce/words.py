@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.reproduce.model import CONSISTENT, NO_FIGURE, RedrawnPanel, Search
 from harness.spec import Experiment, Spec
-from harness.statistics import CONTRADICTED, NOT_REPRODUCED, REPRODUCED, UNDECIDED
+from harness.statistics import CONTRADICTED, NOT_REPRODUCED, REPRODUCED, UNDECIDED, p_value
 
 VERDICT_CLASSES: Mapping[str, str] = {
     CONSISTENT: "good",
@@ -49,13 +49,9 @@ def number(value: float | None, digits: int = 2) -> str:
     return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
 
 
-def p_value(p: float | None) -> str:
-    """A p value to two digits, and no smaller than what a t distribution's tail can be trusted for."""
-    if p is None:
-        return "–"
-    if p < 1e-4:
-        return "< 0.0001"
-    return f"{p:.2f}" if p >= 0.1 else f"{p:.2g}"
+def p_or_dash(p: float | None) -> str:
+    """A p value to two digits; a dash for None."""
+    return "–" if p is None else p_value(p)
 
 
 def duration(seconds: float) -> str:

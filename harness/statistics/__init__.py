@@ -28,6 +28,8 @@ from harness.statistics.ranges import (
     consistent,
     expected_range,
     mean_and_sd,
+    p_equals,
+    p_value,
 )
 
 __all__ = [
@@ -53,6 +55,8 @@ __all__ = [
     "judge_claims",
     "leave_one_out",
     "mean_and_sd",
+    "p_equals",
+    "p_value",
     "reference_distribution",
     "screening_range",
     "smallest_shift",

@@ -25,7 +25,7 @@ from harness.statistics.paired import (
     equivalence,
     too_few,
 )
-from harness.statistics.ranges import MIN_RUNS, consistent
+from harness.statistics.ranges import MIN_RUNS, consistent, p_equals
 
 CLAIM_ALPHA = 0.05
 """The probability that any interval of a report's claims misses its true value."""
@@ -193,7 +193,7 @@ def _measured_on(
         (True, True): UNDECIDED,
     }[fits[named], fits[other]]
     note = ", ".join(
-        f"{'training' if name == 'train' else 'test'} set {test.interval.mean:.2f} (p = {test.p:.2g})"
+        f"{'training' if name == 'train' else 'test'} set {test.interval.mean:.2f} ({p_equals(test.p)})"
         for name, test in tests.items()
     )
     return Comparison(

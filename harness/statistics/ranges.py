@@ -121,6 +121,19 @@ def mean_and_sd(values: Sequence[float]) -> tuple[float, float]:
     return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
 
 
+def p_value(p: float) -> str:
+    """p to two digits, and no smaller than a t distribution's tail can be trusted for."""
+    if p < 1e-4:
+        return "< 0.0001"
+    return f"{p:.2f}" if p >= 0.1 else f"{p:.2g}"
+
+
+def p_equals(p: float) -> str:
+    """p in a sentence: "p = 0.04" or "p < 0.0001"."""
+    text = p_value(p)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
+
+
 @lru_cache(maxsize=1024)
 def t_quantile(probability: float, degrees: int) -> float:
     """Student's t: the value not exceeded with this probability (scipy.special.stdtrit)."""

@@ -12,7 +12,7 @@ from harness.reproduce.as_json import to_json
 from harness.reproduce.drawing import draw_panel
 from harness.reproduce.markdown import to_markdown
 from harness.reproduce.page import strip, to_html
-from harness.reproduce.words import duration, number, p_value
+from harness.reproduce.words import duration, number, p_or_dash
 
 from .conftest import make_run
 
@@ -156,7 +156,7 @@ def test_markdown_tables_are_rectangular(found):
 def test_words():
     assert number(-1.005, 1) == "−1.0"
     assert number(None) == "–"
-    assert p_value(0.00001) == "< 0.0001"
-    assert p_value(0.4049) == "0.40"
-    assert p_value(0.00076) == "0.00076"
+    assert p_or_dash(0.00001) == "< 0.0001"
+    assert p_or_dash(0.4049) == "0.40"
+    assert p_or_dash(0.00076) == "0.00076"
     assert [duration(s) for s in (1.23, 59.6, 720, 7500)] == ["1.2 s", "60 s", "12 min", "2 h 05 min"]
