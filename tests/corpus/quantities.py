@@ -6,6 +6,7 @@ from right (0 for a property that holds, 1 for one that does not; NaN or an exce
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import warnings
@@ -121,6 +122,13 @@ def forward(build: Build, activation: str) -> float:
             expected = torch.softmax(Right(weights, activation).logits(X), dim=1).detach().numpy()
             total += deviation(posed(build, activation, weights).predict_proba(X.copy()), expected)
     return total
+
+
+def forward_many(build: Build, activation: str) -> float:
+    """Probabilities of 250 rows at once."""
+    weights, X = draw(), batch(250)[0]
+    expected = torch.softmax(Right(weights, activation).logits(X), dim=1).detach().numpy()
+    return deviation(posed(build, activation, weights).predict_proba(X.copy()), expected)
 
 
 def forward_extreme(build: Build, activation: str) -> float:
@@ -346,14 +354,8 @@ def untouched(build: Build, activation: str) -> float:
 
 def order(build: Build, activation: str) -> float:
     """Each epoch uses each example once, in a new order: looked up among all orders of 3 examples."""
-    weights, (X, y) = draw(TINY), batch(3, TINY)
-    permutations = list(itertools.permutations(range(3)))
-    ends = {}
-    for first, second in itertools.product(permutations, repeat=2):
-        steps = [(X[[i]], y[[i]]) for i in (*first, *second)]
-        ends[first, second] = np.concatenate(
-            [w.ravel() for w in Right(weights, activation).train(steps, lr=0.5)]
-        )
+    weights, X, y = draw(TINY), batch(3, TINY)[0], np.arange(3)
+    ends = _ends_of_orders(activation)
     seen = []
     for seed in range(8):
         model = posed(build, activation, weights, seed)
@@ -366,6 +368,72 @@ def order(build: Build, activation: str) -> float:
         seen.append(pair)
     same = all(first == second for first, second in seen)
     return float(same or len(set(seen)) == 1)
+
+
+@functools.cache
+def _ends_of_orders(activation: str) -> dict[tuple[tuple[int, ...], tuple[int, ...]], Array]:
+    """Return the weights after two epochs of 3 examples, one at a time, for each pair of orders."""
+    weights, X, y = draw(TINY), batch(3, TINY)[0], np.arange(3)
+    ends = {}
+    for first, second in itertools.product(itertools.permutations(range(3)), repeat=2):
+        used = [(X[[i]], y[[i]]) for i in (*first, *second)]
+        trained = Right(weights, activation).train(used, lr=0.5)
+        ends[first, second] = np.concatenate([w.ravel() for w in trained])
+    return ends
+
+
+def _batches_used(
+    build: Build, activation: str, n: int, size: int, seed: int
+) -> tuple[frozenset[int], ...] | None:
+    """Return the batches of one epoch on n distinct examples, or None where no split of them fits."""
+    weights, X = draw(TINY), batch(n, TINY)[0]
+    y = np.arange(n) % TINY[-1]
+    model = posed(build, activation, weights, seed)
+    model.fit(X.copy(), y.copy(), epochs=1, batch_size=size, learning_rate=0.5)
+    found = np.concatenate([np.asarray(w, float).ravel() for w in model.get_weights()])
+    for batches_used, end in _ends_of_splits(activation, n, size):
+        if deviation(found, end) < 1e-4:
+            return batches_used
+    return None
+
+
+@functools.cache
+def _ends_of_splits(activation: str, n: int, size: int) -> list[tuple[tuple[frozenset[int], ...], Array]]:
+    """Return the weights after one epoch of n examples for each way to split them into two batches."""
+    weights, X = draw(TINY), batch(n, TINY)[0]
+    y = np.arange(n) % TINY[-1]
+    ends = []
+    for first in itertools.combinations(range(n), size):
+        rest = tuple(i for i in range(n) if i not in first)
+        end = Right(weights, activation).train([(X[list(b)], y[list(b)]) for b in (first, rest)], lr=0.5)
+        ends.append(((frozenset(first), frozenset(rest)), np.concatenate([w.ravel() for w in end])))
+    return ends
+
+
+def tail(build: Build, activation: str) -> float:
+    """Of 5 examples in batches of 4, four are used first and the fifth after."""
+    return float(any(_batches_used(build, activation, 5, 4, seed) is None for seed in range(4)))
+
+
+def pairs(build: Build, activation: str) -> float:
+    """Of 4 examples in batches of 2, it varies which two meet in a batch."""
+    seen = [_batches_used(build, activation, 4, 2, seed) for seed in range(16)]
+    return float(None in seen or len({frozenset(halves) for halves in seen if halves}) == 1)
+
+
+def many(build: Build, activation: str) -> float:
+    """One epoch of 25,000 equal examples in batches of 5,000."""
+    return _trained(build, activation, n=25_000, size=5_000, epochs=1)
+
+
+def many_small(build: Build, activation: str) -> float:
+    """Two epochs of 1,250 equal examples in batches of 50."""
+    return _trained(build, activation, n=1_250, size=50, epochs=2)
+
+
+def long(build: Build, activation: str) -> float:
+    """Thirty epochs, long after the examples are learnt."""
+    return _trained(build, activation, n=8, size=8, epochs=30, lr=0.5)
 
 
 # --- Initialisation, seeds, history ---
@@ -386,8 +454,9 @@ def initial(build: Build, activation: str) -> float:
         grid = np.arange(1, W.size + 1) / W.size
         bad |= float(np.abs(u - grid).max()) > 2.7 / math.sqrt(W.size)
         bad |= bool(u[0] < -1e-6 or u[-1] > 1 + 1e-6) or bool(np.any(b != 0))
-    flat = [W.ravel()[: 50 * 60] for W in weights[::2]]
-    for one, two in itertools.combinations(flat, 2):
+    # The stream that a layer was drawn from shows in one of two orders: W is kept as (in, out) or (out, in).
+    flat = [[W.ravel()[: 50 * 60] for W in weights[::2]], [W.T.ravel()[: 50 * 60] for W in weights[::2]]]
+    for one, two in (pair for layout in flat for pair in itertools.combinations(layout, 2)):
         # 6.5 standard deviations of the correlation of 3,000 independent pairs.
         bad |= abs(float(np.corrcoef(one, two)[0, 1])) > 0.12
     return float(bad)
@@ -411,9 +480,22 @@ def history(build: Build, activation: str) -> float:
     return total if total > 1e-3 else 0.0
 
 
-_CALLS = (forward, forward_extreme, repeated, loss, loss_extreme, gradients, gradients_again)
+_CALLS = (forward, forward_many, forward_extreme, repeated, loss, loss_extreme, gradients, gradients_again)
 _UPDATES = (step, steps, step_rate, decay, decay_batches, adam, adam_small, adam_batches, adam_decay)
-_TRAINING = (batches, one_epoch, full_batch, untouched, order, initial, history)
+_TRAINING = (
+    batches,
+    one_epoch,
+    full_batch,
+    many_small,
+    many,
+    long,
+    untouched,
+    order,
+    tail,
+    pairs,
+    initial,
+    history,
+)
 QUANTITIES: dict[str, Quantity] = {q.__name__: q for q in (*_CALLS, *_UPDATES, *_TRAINING)}
 NEEDS_ADAM = ("adam", "adam_small", "adam_batches", "adam_decay")
 
