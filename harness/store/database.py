@@ -71,6 +71,8 @@ class Store:
         self._stopped = threading.Event()
         with self._explained():
             _create(self.path)
+            if not _is_empty_or_sqlite(self.path):
+                raise self._damaged("it does not begin as one does")
             self._db = self._connect()
             try:
                 self._prepare()
@@ -275,6 +277,12 @@ def _create(path: Path) -> None:
         if path.parent.name == FOLDER:
             (path.parent / ".gitignore").write_text("*\n")  # a published seed is no secret
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def _is_empty_or_sqlite(path: Path) -> bool:
+    """SQLite itself takes a file of a few bytes for an empty one, and writes over it."""
+    with path.open("rb") as file:
+        return file.read(16) in (b"", b"SQLite format 3\0")
 
 
 def _digest(text: str) -> str:
