@@ -27,8 +27,8 @@ class MLP:
         self.W, self.b = [], []
         for fan_in, fan_out in pairwise(layer_sizes):
             limit = np.sqrt(6.0 / (fan_in + fan_out))
-            self.W.append(self.rng.uniform(-limit, limit, (fan_in, fan_out)))
-            self.b.append(np.zeros(fan_out))
+            self.W.append(self.rng.uniform(-limit, limit, (fan_in, fan_out)).astype(np.float32))
+            self.b.append(np.zeros(fan_out, np.float32))
 
     def get_weights(self):
         return [array for pair in zip(self.W, self.b) for array in pair]
