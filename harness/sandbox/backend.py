@@ -43,8 +43,14 @@ class Backend:
     flags: tuple[str, ...] = ()
 
     def prepare(self, policy: Policy) -> Policy:
-        """The policy for this backend: send its ``to_json`` to the worker, and give it to ``wrap``."""
-        return replace(policy, backend=self.name)
+        """The policy for this backend: send its ``to_json`` to the worker, and give it to ``wrap``.
+
+        What a readable path is a symbolic link to becomes readable as well.
+        """
+        from harness.sandbox.interpreter import hops
+
+        readable = dict.fromkeys(hop for path in policy.readable for hop in hops(path))
+        return replace(policy, backend=self.name, readable=tuple(readable))
 
     def wrap(self, argv: Sequence[str], policy: Policy) -> list[str]:
         """The command that runs ``argv`` behind the outer walls.

@@ -136,3 +136,12 @@ def test_bubblewrap_mounts_parents_before_what_is_within(tmp_path: Path) -> None
     assert argv[-4:] == ["--", "python", "-c", ""]
     for flag in ("--unshare-net", "--unshare-pid", "--unshare-ipc", "--die-with-parent"):
         assert flag in argv
+
+
+def test_prepare_follows_links_so_that_a_linked_submission_can_be_read(tmp_path: Path) -> None:
+    (tmp_path / "version2.py").write_text("")
+    (tmp_path / "submission.py").symlink_to("version2.py")
+    prepared = Backend(name="landlock", description="").prepare(
+        policy(tmp_path, readable=(tmp_path / "submission.py", tmp_path / "gone"))
+    )
+    assert prepared.readable == (tmp_path / "submission.py", tmp_path / "version2.py")
