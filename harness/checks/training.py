@@ -22,7 +22,7 @@ from harness.oracle import Float
 Evidence = dict[str, Any]
 
 EXAMPLES = 22
-BATCH = 4  # 22 = 5 x 4 + 2: the last batch is short
+BATCH = 5  # 22 = 4 x 5 + 2: the last batch is short, and wrapping it around to 5 shows (2 into 4 would not)
 TAIL = EXAMPLES % BATCH
 LEARNING_RATE = 2e-3  # small enough that deltas change by under 2 % in an epoch, large enough for float32
 SLACK = 0.15  # of 1/4: the counts are whole numbers, so this is generous
