@@ -4,7 +4,7 @@ implementation reaches.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -103,9 +103,27 @@ def verdict(
         max_score=sum(item.max_points for item in everything),
         checks=scored,
         experiments=tuple(experiments),
-        notes=tuple(notes),
+        notes=(*notes, *claims(plan.submission.manifest.claimed, experiments)),
         seconds=seconds,
     )
+
+
+def claims(claimed: Mapping[str, float], experiments: Sequence[ExperimentResult]) -> Iterator[str]:
+    """Yield a line for each accuracy that the submission says it reached, beside what was measured."""
+    measured = {experiment.id: experiment for experiment in experiments}
+    for name, figure in claimed.items():
+        result = measured.get(name)
+        if result is None or not result.accuracies or result.low is None or result.high is None:
+            yield f"claims {figure:g} % for {name}: not measured in this grading"
+            continue
+        mean = sum(result.accuracies) / len(result.accuracies)
+        # The range is that of one run around the reference's mean; claim and measurement are two runs.
+        allowed = (result.high - result.low) / 2 * 2**0.5
+        holds = "the claim holds" if abs(figure - mean) <= allowed else "the claim does not hold"
+        yield (
+            f"claims {figure:g} % for {name}, measured {mean:.2f}: {holds} "
+            f"(two right trainings differ by at most {allowed:.2f})"
+        )
 
 
 def _accuracies(runs: Sequence[AccuracyRun]) -> list[float]:

@@ -145,7 +145,7 @@ def _grade(
             plans,
             spec=spec,
             settings=settings,
-            pool=_pool(options),
+            pool=_pool(options, settings),
             control=control,
             runs=options.runs,
             report=report,
@@ -161,13 +161,13 @@ def _store(path: Path | None) -> Iterator[Store | None]:
         yield store
 
 
-def _pool(options: GradingOptions) -> Pool:
+def _pool(options: GradingOptions, settings: Settings) -> Pool:
     """The pool that the options ask for; ``grade`` ends it."""
     if options.dask is None:
         return LocalPool(options.jobs)
     from harness.grading.dask_pool import DaskPool
 
-    return DaskPool(options.dask)
+    return DaskPool(options.dask, settings)
 
 
 def _seed(given: int | None, store: Store | None) -> int:
