@@ -70,6 +70,7 @@ class Verdict:
     experiments: tuple[ExperimentResult, ...]
     notes: tuple[str, ...] = ()  # what loading skipped or replaced, for the record
     seconds: float = 0.0
+    digest: str = ""  # SHA-256 of what was handed in
 
     @property
     def items(self) -> tuple[CheckResult | ExperimentResult, ...]:
