@@ -4,16 +4,20 @@ true.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
 
 from harness import oracle
+from harness.checks import tolerances
 from harness.checks.context import Context, Failed, NotApplicable, Problem, as_float64, tensor_names
 from harness.checks.updates import require_right_gradient
 from harness.oracle import Float
 
 Evidence = dict[str, Any]
+PATIENCE_SECONDS = 15.0
+EPOCHS = 2
 
 
 def same_seed_same_weights(ctx: Context) -> Evidence:
@@ -30,14 +34,15 @@ def same_seed_same_weights(ctx: Context) -> Evidence:
 
 
 def same_seed_same_training(ctx: Context) -> Evidence:
-    """Building and training twice with one seed gives the same bits, in this process and in a fresh one."""
+    """Building and training twice with one seed gives the same weights, in one process and in two."""
     activation = ctx.activations[-1]
     found = [_trained(ctx, activation), _trained(ctx, activation)]
     ctx.session.restart()
     found.append(_trained(ctx, activation))
     for other, where in ((found[1], "in one process"), (found[2], "in two processes")):
         for name, a, b in zip(tensor_names(len(other)), found[0], other):
-            if not np.array_equal(a, b):
+            # Not bit for bit: sums of arrays that lie elsewhere in memory may round differently.
+            if not np.allclose(a, b, rtol=0.0, atol=tolerances.REPEATED * max(1.0, float(np.abs(a).max()))):
                 raise Failed(
                     f"training twice with one seed {where} gives two different {name} "
                     f"(they differ by up to {np.abs(a - b).max():.2g}): draw every number from build's seed",
@@ -72,13 +77,15 @@ def predicting_changes_nothing(ctx: Context, activation: str) -> Evidence:
                 f"evaluating changes {name} (by up to {np.abs(a - b).max():.2g})",
                 diagnosis="evaluation_updates",
             )
-    same = first[0] == again[0] and all(np.array_equal(a, b) for a, b in zip(first[1], again[1]))
+    same = np.isclose(first[0], again[0], rtol=tolerances.REPEATED, atol=0.0) and all(
+        np.allclose(a, b, rtol=tolerances.REPEATED, atol=1e-9) for a, b in zip(first[1], again[1])
+    )
     if not same:
         raise Failed(
             "loss_and_gradients answers differently when it is asked again with the same batch",
             diagnosis="gradient_accumulated" if _doubled(first[1], again[1]) else None,
         )
-    if not np.array_equal(P, model.predict_proba(problem.X)):
+    if not np.allclose(P, model.predict_proba(problem.X), rtol=0.0, atol=tolerances.REPEATED):
         raise Failed("predict_proba answers differently when it is asked again")
     return {}
 
@@ -92,7 +99,7 @@ def history_is_true(ctx: Context) -> Evidence:
     # Half of the labels are what the network answers, so that the accuracy is neither 0 nor 1.
     right = oracle.probabilities(problem.weights, problem.X, activation).argmax(axis=1)
     y = np.where(np.arange(40) % 2 == 0, right, problem.y)
-    history = model.fit(problem.X, y, epochs=2, batch_size=8, learning_rate=0.0)
+    history = model.fit(problem.X, y, epochs=EPOCHS, batch_size=8, learning_rate=0.0)
     if not history.series:
         raise NotApplicable("fit returns no history")
     loss = oracle.loss(problem.weights, problem.X, y, activation)
@@ -122,7 +129,12 @@ def overfits_twenty_examples(ctx: Context) -> Evidence:
     X = rng.uniform(0.0, 1.0, (20, sizes[0]))
     y = np.arange(20) % sizes[-1]
     model = ctx.session.build(sizes, activation, 11)
-    epochs = 1500 if sizes[0] < 100 else 150
+    # The references need at most 225 epochs on the small network and 25 on the report's, over 12 seeds.
+    epochs = 600 if sizes[0] < 100 else 100
+    start = time.monotonic()
+    model.fit(X, y, epochs=2, batch_size=10, learning_rate=0.1)
+    if (time.monotonic() - start) * epochs / 2 > PATIENCE_SECONDS:
+        raise NotApplicable("too slow for a training of many epochs; its updates are checked one by one")
     model.fit(X, y, epochs=epochs, batch_size=10, learning_rate=0.1)
     right = int((model.predict_proba(X).argmax(axis=1) == y).sum())
     if right < 20:
@@ -133,7 +145,11 @@ def overfits_twenty_examples(ctx: Context) -> Evidence:
 
 
 def _truth(name: str, values: Float, allowed: tuple[float, ...], said: str) -> None:
-    if not any(np.allclose(values, value, rtol=1e-4, atol=1e-6) for value in allowed):
+    # One value an epoch, or one a batch: at learning rate 0 the mean over an epoch is the same either way.
+    shown_as = [values]
+    if len(values) > EPOCHS and len(values) % EPOCHS == 0:
+        shown_as.append(values.reshape(EPOCHS, -1).mean(axis=1))
+    if not any(np.allclose(v, value, rtol=1e-4, atol=1e-6) for v in shown_as for value in allowed):
         shown = ", ".join(f"{v:.6g}" for v in values[:3])
         raise Failed(
             f"fit's history[{name!r}] says {shown} while the weights stay as they are, where {said} is true",

@@ -27,3 +27,5 @@ TRAJECTORY_FLOAT32 = 2e-3
 PROBABILITY = 1e-5
 # Adam divides by the root of a squared gradient: entries near epsilon = 1e-8 amplify the last digits.
 ADAM = 1e-4
+# The same computation asked for again: sums may round differently where arrays lie elsewhere in memory.
+REPEATED = 1e-6
