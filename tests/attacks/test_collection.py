@@ -90,3 +90,15 @@ def test_the_mark_is_made_where_nothing_stops_it(project: Path) -> None:
         check=False,
     )
     assert (project / MARK).exists()
+
+
+@pytest.mark.parametrize("words", [("submissions",), ("-c", "pyproject.toml", "submissions/alice")])
+def test_a_plugin_named_by_a_submission_is_not_loaded(project: Path, words: tuple[str, ...]) -> None:
+    # pytest takes the settings nearest to what it is given and imports the plugins that they name before it
+    # asks anybody: only the project's own settings, or a folder above the submission's, keep them out.
+    for options in ("addopts = -p submissions.alice.evil", "pythonpath = .\naddopts = -p evil"):
+        (project / "submissions" / "alice" / "pytest.ini").write_text(f"[pytest]\n{options}\n")
+        answer = collect(project, *words, "--profile", "quick")
+        assert not (project / MARK).exists()
+        assert answer.returncode == 0, answer.stdout + answer.stderr
+        assert "alice" in answer.stdout
