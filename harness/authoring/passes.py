@@ -1,0 +1,143 @@
+"""Forward passes, backward passes, steps and training loops as snippets, from the names of what they take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from harness.authoring import roles
+from harness.authoring.anatomy import Function
+from harness.authoring.roles import PASS_ROLES, call, find
+
+BATCH = {"X": "X", "y": "y", "output": "output", "model": "params", "activation": "act", "count": "len(y)"}
+TRAINING = {
+    "X": "X",
+    "y": "y",
+    "epochs": "epochs",
+    "batch": "batch_size",
+    "rate": "learning_rate",
+    "optimizer": "optimizer",
+    "decay": "weight_decay",
+    "seed": "0",
+}
+TRAINING_WANTED = frozenset(["epochs", "batch", "rate", "optimizer", "decay"])
+RATE_NAMES = ("learning_rate", "lr", "eta", "alpha")
+LOSS_NAMES = ("loss", "cost", "l", "error", "loss_value")
+
+
+def forward_calls(
+    functions: tuple[Function, ...], prefix: str, states: Mapping[str, str]
+) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Yield (function's name, snippet, the names that later snippets may use) for each forward pass."""
+    for function in find(functions, roles.FORWARD):
+        # A trailing method that picks classes is no forward pass, though it is often named like one.
+        alone = function.required[:1] if len(function.required) == 1 else ()
+        values = {**BATCH, "output": ""}
+        made = call(
+            function, PASS_ROLES, values, exact={**states, **dict.fromkeys(alone, "X")}, prefix=prefix
+        )
+        if made is None or "X" not in made or "argmax" in function.reads:
+            continue
+        made = made.replace(f"{prefix}__call__(", f"{prefix.rstrip('.')}(")
+        names = [name or f"part{i}" for i, name in enumerate(function.returned)]
+        exact = {**states, **{name: name for name in names}}
+        if len(names) < 2:
+            # Many loops end with `return x`: that x is no name for the output anywhere else.
+            names = [name for name in names if roles.role_of(name, PASS_ROLES) not in ("X", "y")]
+            yield function.name, f"output = {made}", {**states, **dict.fromkeys(names, "output")}
+            # Some return the activations of every layer, the output last.
+            last = {**states, **dict.fromkeys(names, "acts"), "acts": "acts"}
+            yield function.name, f"acts = {made}; output = acts[-1]", last
+        else:
+            targets = ", ".join(names)
+            for name in (names[0], names[-1]):
+                yield function.name, f"{targets} = {made}; output = {name}", exact
+
+
+def backward_calls(
+    functions: tuple[Function, ...], prefix: str, exact: Mapping[str, str], *, exclude: str, module: bool
+) -> Iterator[dict[str, str]]:
+    """Yield the backward pass with its loss function; ``updates`` marks one that also steps."""
+    loss = _loss(functions, prefix, exact)
+    for function in find(functions, roles.BACKWARD):
+        if function.name == exclude:
+            continue
+        values = {
+            **BATCH,
+            "rate": "learning_rate",
+            "cache": exact.get("caches", exact.get("cache", "output")),
+        }
+        if "acts" in exact:
+            values["cache"] = "acts"
+        made = call(function, PASS_ROLES, values, exact=exact, prefix=prefix, wanted=frozenset(["rate"]))
+        if made is None:
+            continue
+        rate = next((name for name in RATE_NAMES if name in function.reads), "")
+        updates = function.assigns and (bool(rate) or "learning_rate" in made)
+        setting = _setting(function, prefix, rate, module=module) if updates else ""
+        # A function that updates may call one that does not, so both readings are tried.
+        for stepping in (True, False) if updates else (False,):
+            found = {"backward": f"{setting if stepping else ''}{_targets(function)}{made}", **loss}
+            if _targets(function).startswith("loss"):
+                found.pop("loss", None)
+            yield found | ({"updates": "yes"} if stepping else {})
+
+
+def training_calls(
+    functions: tuple[Function, ...], prefix: str, exact: Mapping[str, str], *, updates: bool
+) -> dict[str, str]:
+    """The training function if all that it needs is known, else the update, if there is one."""
+    values = {**TRAINING, "activation": "act", "model": "params"}
+    for function in find(functions, roles.FIT):
+        made = call(function, PASS_ROLES, values, exact=exact, prefix=prefix, wanted=TRAINING_WANTED)
+        if made is not None and "X" in made and "y" in made and "epochs" in made:
+            made = made if "learning_rate" in made else _with_rate(function, prefix, made)
+            # Pure functions hand the trained parameters back.
+            back = any(name in exact for name in function.returned)
+            targets = ", ".join(name or f"_part{i}" for i, name in enumerate(function.returned))
+            return {"fit": f"{targets} = {made}" if back else made}
+    if updates:
+        return {}
+    for function in find(functions, roles.UPDATE):
+        values = {**BATCH, "rate": "learning_rate", "gradients": "grads"}
+        made = call(function, PASS_ROLES, values, exact=exact, prefix=prefix, wanted=frozenset(["rate"]))
+        if made is not None and "learning_rate" in made:
+            states = [name for name in function.returned if name]
+            known = [name for name in exact if name in states] or (["params"] if "params" in exact else [])
+            target = f"{', '.join(known)} = " if states and known else ""
+            return {"update": f"{target}{made}"}
+    return {}
+
+
+def _loss(functions: tuple[Function, ...], prefix: str, exact: Mapping[str, str]) -> dict[str, str]:
+    for function in find(functions, roles.LOSS):
+        made = call(function, PASS_ROLES, BATCH, exact=exact, prefix=prefix)
+        if made is not None and "y" in made:
+            return {"loss": made}
+    return {}
+
+
+def _targets(function: Function) -> str:
+    """What the result is called: the loss apart from the gradients, where both come back."""
+    if not function.returned:
+        return ""
+    first = function.returned[0].lower()
+    both = len(function.returned) == 2 and roles.role_of(function.returned[1], PASS_ROLES) == "gradients"
+    if both:
+        return "loss, grads = "
+    alone = len(function.returned) == 1
+    if first in LOSS_NAMES:
+        return "loss = " if alone else "loss, grads = "
+    return "grads = "
+
+
+def _setting(function: Function, prefix: str, rate: str, *, module: bool) -> str:
+    """The statement that sets the learning rate where the function reads it."""
+    if any(roles.role_of(p, PASS_ROLES) == "rate" for p in function.parameters) or not rate:
+        return ""
+    holder = "module" if module or not prefix else "model"
+    return f"{holder}.{rate} = learning_rate; "
+
+
+def _with_rate(function: Function, prefix: str, made: str) -> str:
+    rate = next((name for name in RATE_NAMES if name in function.reads), "")
+    return f"{_setting(function, prefix, rate, module=False)}{made}" if rate else made
