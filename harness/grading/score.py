@@ -105,6 +105,7 @@ def verdict(
         experiments=tuple(experiments),
         notes=(*notes, *claims(plan.submission.manifest.claimed, experiments)),
         seconds=seconds,
+        digest=plan.submission.digest,
     )
 
 

@@ -60,16 +60,20 @@ class Net:
 BROKEN = "import numpy as np\nraise RuntimeError('left behind by {name}')\n"
 
 
-@pytest.fixture
-def small_class(tmp_path):
-    """A folder with a class of five: three right networks, one that cannot be loaded, one that exits."""
-    folder = tmp_path / "submissions"
+def write_class(folder, right=("ada", "bob", "eve")):
+    """Make a folder of submissions: right networks, one that cannot be loaded, one that exits."""
     folder.mkdir()
-    for name in ("ada", "bob", "eve"):
+    for name in right:
         (folder / f"{name}.py").write_text(f"# {name}\n{SMALL}")
     (folder / "kim.py").write_text(BROKEN.format(name="kim"))
     (folder / "leo.py").write_text("import os\nos._exit(0)\n")
     return folder
+
+
+@pytest.fixture
+def small_class(tmp_path):
+    """A class of five."""
+    return write_class(tmp_path / "submissions")
 
 
 @pytest.fixture
