@@ -6,17 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.checks import tolerances
 from harness.records import CheckResult, ExperimentResult
 
 LONGEST = 8  # figures of one list that are shown one by one
 # What a right submission measures, by the name that evidence gives to a figure.
 RIGHT = {"error": "0", "scale": "1", "cosine": "1"}
-# Of evidence that does not name its tolerance: relative to the expected movement of a tensor.
-UPDATES = (
-    "{tolerances.UPDATE_FLOAT64:g} relative; {tolerances.UPDATE_FLOAT32:g} in float32, "
-    "{tolerances.ADAM:g} for Adam"
-).format(tolerances=tolerances)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +33,6 @@ def figures(
     before, now = (dict(_flat(result.evidence)) for result in (recorded, again))
     named = {**now, **before}
     limit = next((named[key] for key in ("tolerance", "threshold", "limit") if key in named), "")
-    if not limit and again.group == "updates" and "error" in named:
-        limit = UPDATES
     rows = []
     for name in named:
         last = name.rpartition(" ")[2]
