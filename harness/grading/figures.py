@@ -6,11 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from harness.checks import tolerances
 from harness.records import CheckResult, ExperimentResult
 
 LONGEST = 8  # figures of one list that are shown one by one
 # What a right submission measures, by the name that evidence gives to a figure.
 RIGHT = {"error": "0", "scale": "1", "cosine": "1"}
+
+# What the checks of updates allow, whose evidence holds the worst error alone.
+_FLOAT64, _FLOAT32, _ADAM = tolerances.UPDATE_FLOAT64, tolerances.UPDATE_FLOAT32, tolerances.ADAM
+UPDATES = f"{_FLOAT64:g} (float32: {_FLOAT32:g}, Adam: {_ADAM:g})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +38,8 @@ def figures(
     before, now = (dict(_flat(result.evidence)) for result in (recorded, again))
     named = {**now, **before}
     limit = next((named[key] for key in ("tolerance", "threshold", "limit") if key in named), "")
+    if not limit and again.group == "updates" and "error" in named:
+        limit = UPDATES
     rows = []
     for name in named:
         last = name.rpartition(" ")[2]
