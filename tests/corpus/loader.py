@@ -1,7 +1,7 @@
 """Read the corpora and write their submissions out as files to be graded.
 
 A right case is a whole file (``right/NAME.py`` or ``bases/NAME.py``) or a base with named edits; a wrong case
-is always a base with named edits. An edit replaces a text that must occur exactly once: none goes stale unseen.
+is always a base with named edits. An edit replaces a text that must occur exactly once, so that none goes stale.
 ``right/cases.toml`` and ``wrong/*.toml`` hold the entries; unknown keys are refused.
 """
 
