@@ -89,6 +89,7 @@ def test_no_file_is_no_runs(tmp_path: Path) -> None:
         (line_with(seed="0"), "seed: expected an integer"),
         (line_with(variant=3), "variant: expected a string"),
         (line_with(train_accuracy=math.nan), "train_accuracy: expected a finite number"),
+        (line_with(train_accuracy=True), "train_accuracy: expected a finite number"),
         (line_with(train_accuracy=101.0), "train_accuracy: expected per cent"),
         (line_with(epoch_loss=[1.5, "x"]), r"epoch_loss\[1\]: expected a finite number"),
         (line_with(epoch_loss=1.5), "epoch_loss: expected a list"),
