@@ -11,7 +11,7 @@ from harness.manifest import Manifest
 from harness.worker import scan
 from harness.worker.notebook import NotebookError, read_notebook
 
-SOURCE_LIMIT = 4 << 20  # bytes of one module: more is data, not code
+SOURCE_LIMIT = 1 << 20  # bytes of code in one submission: more is data, and takes long to parse
 MODULES_LIMIT = 200
 # Import name -> distribution, of what may be used beside NumPy in every part: none trains a network.
 TOOLS = {"numpy": "numpy", "scipy": "scipy", "pandas": "pandas", "PIL": "pillow", "numba": "numba"}
@@ -69,13 +69,15 @@ def _installed(distribution: str) -> bool:
 
 
 def _trees(entry: Path, folder: Path | None) -> list[ast.Module]:
-    """The syntax trees of the entry and of what it imports from its own folder."""
+    """The syntax trees of the entry and of what it imports from its own folder, up to the limit."""
     trees: list[ast.Module] = []
-    waiting, seen = [entry], {entry.resolve()}
+    waiting, seen, size = [entry], {entry.resolve()}, 0
     while waiting and len(seen) <= MODULES_LIMIT:
         path = waiting.pop()
-        sources = _sources(path)
-        for source in sources:
+        for source in _sources(path):
+            size += len(source)
+            if size > SOURCE_LIMIT:
+                return trees
             try:
                 tree = ast.parse(source)
             except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -260,3 +260,26 @@ def test_a_file_that_cannot_be_read_is_a_problem(tmp_path):
     path.write_text(CODE)
     path.chmod(0)
     assert "cannot be read" in discover([tmp_path])[0].problem
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "(" * 200_000,
+        "-" * 500_000 + "1",
+        "lambda:" * 100_000 + "1",
+        "a" + ".b" * 200_000,
+        "a" + "()" * 200_000,
+        "x = 1\0",
+        "if 1:\n x = 1\n" + "elif 1:\n x = 1\n" * 50_000,
+        "[" * 90 + "]" * 90,
+        "\x00\xff\xfe",
+    ],
+    ids=["brackets", "minus", "lambda", "chain", "calls", "nul", "elif", "lists", "bytes"],
+)
+def test_no_source_stops_the_reading(tmp_path, source):
+    (tmp_path / "alice.py").write_bytes(source.encode("latin-1"))
+    (tmp_path / "bob.py").write_text("import torch\nx = torch.zeros(3)\n")
+    submissions = found(tmp_path)
+    assert submissions["alice"].part == "scratch"
+    assert submissions["bob"].part == "package"

@@ -83,7 +83,8 @@ def _lines(submission: Submission, args: argparse.Namespace) -> Iterator[str]:
 
 def _trial(submission: Submission, anatomy: Any, args: argparse.Namespace) -> Any:
     """The best manifest after trying, or the likeliest one untried."""
-    from harness.authoring.proposal import forms, guesses
+    from harness.authoring.hints import forms
+    from harness.authoring.proposal import guesses
     from harness.authoring.trial import Trial, best_manifest
     from harness.sandbox.backend import choose
 

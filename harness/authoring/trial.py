@@ -12,7 +12,8 @@ import numpy as np
 
 from harness import oracle
 from harness.authoring.anatomy import Anatomy
-from harness.authoring.proposal import Form, Guess, forms, guesses
+from harness.authoring.hints import Form, forms
+from harness.authoring.proposal import Guess, guesses
 from harness.errors import ManifestError
 from harness.manifest import Manifest
 from harness.records import Status

@@ -197,7 +197,7 @@ def test_an_option_that_training_does_not_take_is_not_provided() -> None:
 
 
 def test_an_optimizer_that_holds_the_arrays_still_steps_after_float64_weights() -> None:
-    """The list ``params`` aliases W1 ... b3: had only the attributes been replaced, the step would be lost."""
+    """The list ``params`` aliases W1 ... b3: with only the attributes replaced, the step would be lost."""
     model = load("attributes").build([6, 5, 4, 3], "sigmoid", 0)
     weights = [w.astype(np.float32) for w in draw([6, 5, 4, 3])]
     model.set_weights(weights)
@@ -222,3 +222,23 @@ def test_what_a_notebook_left_out_is_noted() -> None:
     )
     assert "cell 8, line 2: for epoch in tqdm(range(15)):" in notes
     assert "cell 11 is not Python" in notes
+
+
+def test_weights_that_cannot_be_set_are_a_finding() -> None:
+    from harness.worker.adapters.declaration import declare
+    from harness.worker.adapters.parameters import Parameters
+    from harness.worker.adapters.snippets import Scope
+
+    class Frozen:
+        __slots__ = ("_W", "_b")
+        W = property(lambda self: self._W)
+        b = property(lambda self: self._b)
+
+    frozen = Frozen()
+    frozen._W, frozen._b = np.zeros((3, 2), dtype=np.float32), np.zeros(2, dtype=np.float32)
+    scope = Scope(sys)
+    scope.names["model"] = frozen
+    declared = declare({"constructor": "Frozen()", "weights": ["model.W", "model.b"]})
+    parameters = Parameters(scope, declared, [3, 2])
+    with pytest.raises(NotProvided, match="weights cannot be set"):
+        parameters.set([np.ones((3, 2)), np.ones(2)])

@@ -47,7 +47,10 @@ class Parameters:
             else:
                 new[bias] = b
             new[weight] = np.ascontiguousarray(W.T if self.out_in else W)
-        places.write(self.scope, new, extra)
+        try:
+            places.write(self.scope, new, extra)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise NotProvided(f"its weights cannot be set ({type(error).__name__}: {error})") from error
         setter = self.declared.functions.get("set_weights")
         if setter is not None:
             self.scope.run(setter, {"weights": extra["result"]}, {})
@@ -69,6 +72,20 @@ class Parameters:
                 "(gradients = [\"grads['dW{i}']\", \"grads['db{i}']\"] in the manifest)"
             )
         return self._gather(found, extra)
+
+    def tensor_gradients(self) -> list[Array]:
+        """Return the gradients that autograd left in the tensors; zeros where it left none."""
+        for place in (p for pair in self.places for p in pair if p is not None):
+            tensor = places.read(self.scope, place, self._extra())
+            if tensor.grad is None:
+                tensor.grad = tensor.detach() * 0
+        where: places.Places = [(f"({w}).grad", f"({b}).grad" if b else None) for w, b in self.places]
+        return self._gather(where, self._extra())
+
+    def tensors(self) -> list[Any]:
+        """The tensors themselves, in contract order."""
+        every = [place for pair in self.places for place in pair if place is not None]
+        return [places.read(self.scope, place, self._extra()) for place in every]
 
     def dtype(self) -> Any:
         """The dtype that the first weight has now (a torch dtype for tensors)."""

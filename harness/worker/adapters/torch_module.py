@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from harness.worker.adapters.declaration import Array, inputs_of
-from harness.worker.adapters.declared import Network
+from harness.worker.adapters.declared import Network, history_of
 
 
 class TorchNetwork(Network):
@@ -28,19 +28,18 @@ class TorchNetwork(Network):
         if "backward" in self.declared.functions:
             return super().loss_and_gradients(X, y)
         inputs = inputs_of(self.declared, X, y, self.sizes[-1], self._dtype())
-        tensors = self._tensors()
-        for tensor in tensors:
+        for tensor in self.parameters.tensors():
             tensor.grad = None
         loss = self._loss(inputs, np.asarray(y))
         loss.backward()
-        gradients = [
-            np.zeros(tuple(t.shape)) if t.grad is None else t.grad.detach().cpu().numpy().copy()
-            for t in tensors
-        ]
-        for i in range(0, len(gradients), 2):
-            gradients[i] = gradients[i].T if self.parameters.out_in else gradients[i]
-            gradients[i + 1] = gradients[i + 1].reshape(-1)
-        return float(loss.detach()), gradients
+        return float(loss.detach()), self.parameters.tensor_gradients()
+
+    def set_weights(self, weights: list[Array]) -> None:
+        """Give the module new weights; all of it, buffers too, then computes in their dtype."""
+        super().set_weights(weights)
+        model = self.scope.names.get("model")
+        if model is not None and hasattr(model, "to"):
+            model.to(self._dtype())
 
     def fit(
         self,
@@ -70,8 +69,6 @@ class TorchNetwork(Network):
             "loader": Loader(self, X, y, batch_size),
             "torch_optimizer": self._optimizer(optimizer, learning_rate, weight_decay),
         }
-        from harness.worker.adapters.declared import history_of
-
         inputs = inputs_of(self.declared, X, y, self.sizes[-1], self._dtype())
         return history_of(self._run(self.declared.functions["fit"], {**inputs, **names}, {}))
 
@@ -97,12 +94,6 @@ class TorchNetwork(Network):
     def _has_fit(self) -> bool:
         return True
 
-    def _tensors(self) -> list[Any]:
-        from harness.worker.adapters import places
-
-        pairs = [(weight, bias) for weight, bias in self.parameters.places]
-        return [places.read(self.scope, str(place), {}) for pair in pairs for place in pair]
-
     def _loss(self, inputs: dict[str, Any], y: Array) -> Any:
         import torch
 
@@ -124,7 +115,11 @@ class TorchNetwork(Network):
         import torch
 
         kind = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[name]
-        return kind(self._tensors(), lr=learning_rate, weight_decay=weight_decay)
+        return kind(self._trained(), lr=learning_rate, weight_decay=weight_decay)
+
+    def _trained(self) -> list[Any]:
+        model = self.scope.names.get("model")
+        return list(model.parameters()) if model is not None else self.parameters.tensors()
 
     def _mode(self, *, training: bool) -> None:
         model = self.scope.names.get("model")
