@@ -6,10 +6,8 @@ from __future__ import annotations
 
 import os
 import select
-import shutil
 import signal
 import socket
-import stat
 import subprocess
 import sys
 import tempfile
@@ -24,7 +22,8 @@ from harness import wire
 from harness.records import Status
 from harness.sandbox.backend import Backend
 from harness.sandbox.policy import Policy, python_readable_paths
-from harness.sandbox.usage import group_usage, kill_tree
+from harness.sandbox.remains import remove_tree
+from harness.sandbox.usage import folder_bytes, group_usage, kill_tree
 from harness.session.faults import SubmissionFault, clean
 
 POLL_SECONDS = 0.1
@@ -139,7 +138,7 @@ class Process:
         self._drain.join(timeout=2.0)
         if self._popen.stdout is not None and not self._drain.is_alive():
             self._popen.stdout.close()
-        _remove(self._workdir)
+        remove_tree(self._workdir)
 
     def _exchange(
         self,
@@ -231,6 +230,10 @@ class _Watch:
         if usage.rss_bytes > limits.memory_bytes:
             message = f"{self.what} used more than {_mib(limits.memory_bytes)} of memory"
             raise SubmissionFault(Status.OUT_OF_MEMORY, message, process._tail(), fatal=True)
+        # Bubblewrap's working folder is in memory and limited by itself: this one stays empty.
+        if folder_bytes(process._workdir) > limits.file_bytes:
+            message = f"{self.what} wrote more than {_mib(limits.file_bytes)} of files, or too many of them"
+            raise SubmissionFault(Status.ERROR, message, process._tail(), fatal=True)
         if process.output_count > limits.output_bytes:
             message = f"{self.what} printed more than {_mib(limits.output_bytes)}"
             raise SubmissionFault(Status.ERROR, message, process._tail(), fatal=True)
@@ -278,24 +281,6 @@ def _environment(workdir: Path) -> dict[str, str]:
         if name in os.environ:
             environment[name] = os.environ[name]
     return environment
-
-
-def _remove(folder: Path) -> None:
-    """Remove a working folder whatever its owner did to the permissions in it."""
-
-    def unlock(function: Any, path: str, _: BaseException) -> None:
-        for target in (os.path.dirname(path), path):
-            if os.path.isdir(target) and not os.path.islink(target):
-                os.chmod(target, stat.S_IRWXU)
-        if function in (os.rmdir, os.unlink):
-            function(path)
-
-    if sys.version_info >= (3, 12):
-        shutil.rmtree(folder, onexc=unlock)
-    else:
-        shutil.rmtree(folder, onerror=lambda f, p, e: unlock(f, p, e[1]))
-    if folder.exists():
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _mib(count: int) -> str:

@@ -9,6 +9,7 @@ import os
 import shutil
 import stat
 import sys
+import tempfile
 import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -147,6 +148,7 @@ class Arena:
             "store": str(self.store),
             "open_folder": str(self.open_folder),
         }
+        self._modes = self._permissions()
         self._restore()
 
     def write(self, case: Case) -> Path:
@@ -205,6 +207,8 @@ class Arena:
         for path, digest in ((self.neighbour, self._digests[0]), (self.store, self._digests[1])):
             if not path.exists() or _digest(path) != digest:
                 changed.append(f"{path} was changed")
+        if self._permissions() != self._modes:
+            changed.append("permissions of a folder outside were changed")
         self._restore()
         for name, listener in self.found.listeners.items():
             heard = self.found.arrived(name) if name in ("udp", "unix_datagram") else _accepted(listener)
@@ -216,9 +220,16 @@ class Arena:
         self.targets.update(self.found.values)
         return changed
 
+    def _tops(self) -> list[Path]:
+        tops = [*map(Path, self.found.values["folders"]), Path("/tmp"), Path("/var/tmp"), Path("/dev/shm")]
+        tops += [Path(tempfile.gettempdir()), *map(Path, sys.path)]
+        return [path for path in dict.fromkeys(tops) if path.is_dir()]
+
+    def _permissions(self) -> list[int]:
+        return [path.stat().st_mode for path in self._tops()]
+
     def _marked(self) -> list[Path]:
-        tops = {*map(Path, self.found.values["folders"]), Path("/tmp"), Path("/var/tmp"), Path("/dev/shm")}
-        tops |= {Path(name) for name in sys.path if Path(name).is_dir()}
+        tops = self._tops()
         found = {path for top in tops for path in top.glob(f"{MARK}*")}
         return sorted(
             found | {path for top in (self.classroom, self.open_folder) for path in top.rglob(f"{MARK}*")}
