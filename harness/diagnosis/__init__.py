@@ -11,7 +11,9 @@ from collections.abc import Sequence
 
 from harness.diagnosis import forward as _forward
 from harness.diagnosis import gradients as _gradients
+from harness.diagnosis import initialisation as _initialisation
 from harness.diagnosis import loss as _loss
+from harness.diagnosis import update as _update
 from harness.diagnosis.types import Diagnosis, Posed
 from harness.oracle import Float
 
@@ -43,9 +45,16 @@ def update(
     optimizer: str = "sgd",
 ) -> Diagnosis | None:
     """Name the mistake that gives these weights after full-batch steps from the problem's weights."""
-    return None
+    return _update.diagnose(
+        problem,
+        found,
+        learning_rate=learning_rate,
+        steps=steps,
+        weight_decay=weight_decay,
+        optimizer=optimizer,
+    )
 
 
 def initialisation(layer_sizes: Sequence[int], found: Sequence[Float]) -> Diagnosis | None:
     """Name the mistake that gives weights distributed like these at build."""
-    return None
+    return _initialisation.diagnose(layer_sizes, found)

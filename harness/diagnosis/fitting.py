@@ -97,16 +97,18 @@ class Target:
 
 
 def fit_constant(
-    predict: Callable[[float], Float | None], found: Float, start: float, *, rounds: int = 12
+    predict: Callable[[float], Float], found: Float, start: float, *, rounds: int = 12
 ) -> float | None:
-    """Return the constant with which ``predict`` comes nearest to ``found``, by Gauss and Newton's method."""
+    """Return the constant with which ``predict`` comes nearest to ``found``, by Gauss and Newton's method.
+
+    People choose round numbers: the round neighbours of what the method found are tried as well, which helps
+    it over kinks.
+    """
     value = start
     for _ in range(rounds):
         step = 1e-6 * (abs(value) + 1e-3)
-        here, there = predict(value), predict(value + step)
-        if here is None or there is None:
-            return None
-        slope = (there - here) / step
+        here = predict(value)
+        slope = (predict(value + step) - here) / step
         square = float(np.vdot(slope, slope))
         if not np.isfinite(square) or square == 0.0:
             return None
@@ -116,7 +118,8 @@ def fit_constant(
         value += change
         if abs(change) <= 1e-12 * abs(value):
             break
-    return value
+    tried = [value, *(float(f"{value:.{digits}g}") for digits in (1, 2, 3))]
+    return min(tried, key=lambda v: float(np.linalg.norm(predict(v) - found)))
 
 
 def ratio(found: Float, expected: Float) -> float:

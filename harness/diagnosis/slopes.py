@@ -154,6 +154,8 @@ def _of_relu(net: Pass, found: list[Float]) -> Iterator[Hypothesis]:
         predict=lambda: net.backward(through=lambda layer, error, Z, A: np.maximum(error, 0.0)),
     )
     for threshold in (0.01, 0.05, 0.1, 0.2, 0.5, 1.0):
+        if any((net.before[layer - 1] <= threshold).all() for layer in net.hidden):
+            continue  # nothing would come through: as if the layers below were left out
         yield _with_slope(
             net,
             "relu_derivative_threshold",

@@ -1,0 +1,215 @@
+"""Mistakes of Adam: bias correction, step count, epsilon, running means; other optimizers in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from harness.diagnosis.trajectory import Step, Trajectory, Weights
+from harness.diagnosis.types import Hypothesis
+
+Listed = Iterator[tuple[str, str, Callable[[], Weights]]]
+
+
+def adaptive(path: Trajectory) -> Iterator[Hypothesis]:
+    """Yield the mistakes of Adam without weight decay."""
+    for listed in (_bias_correction(path), _details(path), _others(path)):
+        for name, sentence, predict in listed:
+            yield Hypothesis(id=name, sentence=sentence, predict=predict)
+
+
+def _bias_correction(path: Trajectory) -> Listed:
+    tensors = len(path.start)
+    yield (
+        "adam_no_bias_correction",
+        "the running means are used without bias correction: divide them by 1 - beta^t",
+        lambda: path.adam(correct=(False, False)),
+    )
+    yield (
+        "adam_no_bias_correction_first",
+        "the first running mean is used without bias correction",
+        lambda: path.adam(correct=(False, True)),
+    )
+    yield (
+        "adam_no_bias_correction_second",
+        "the second running mean is used without bias correction",
+        lambda: path.adam(correct=(True, False)),
+    )
+    yield (
+        "adam_t_reset",
+        "the step count of the bias correction starts again each epoch",
+        lambda: path.adam(count=lambda number, tensor: 1),
+    )
+    yield (
+        "adam_state_reset",
+        "the optimizer starts afresh each epoch: running means and step count are lost",
+        lambda: path.adam(count=lambda number, tensor: 1, forget=True),
+    )
+    yield (
+        "adam_t_per_tensor",
+        "the step count goes up once for each tensor: it should once for each update",
+        lambda: path.adam(count=lambda number, tensor: number * tensors + tensor + 1),
+    )
+    # Some walk over all matrices first, then over all biases.
+    position = {i: place for place, i in enumerate([*sorted(path.matrices), *sorted(path.biases)])}
+    yield (
+        "adam_t_per_tensor",
+        "the step count goes up once for each tensor: it should once for each update",
+        lambda: path.adam(count=lambda number, tensor: number * tensors + position[tensor] + 1),
+    )
+    yield (
+        "adam_t_per_layer",
+        "the step count goes up once for each layer: it should once for each update",
+        lambda: path.adam(count=lambda number, tensor: number * (tensors // 2) + tensor // 2 + 1),
+    )
+    yield (
+        "adam_t_off_by_one",
+        "the step count of the bias correction starts at 2, it should at 1",
+        lambda: path.adam(count=lambda number, tensor: number + 2),
+    )
+
+
+def _details(path: Trajectory) -> Listed:
+    yield (
+        "adam_epsilon_inside",
+        ("epsilon stands under the root, it belongs outside"),
+        lambda: path.adam(inside=True),
+    )
+    for exponent in (0, 1, 2, 3, 4, 5, 6, 7, 9, 10):
+        epsilon = 10.0**-exponent
+        yield (
+            "adam_epsilon",
+            f"epsilon is {epsilon:g}, it should be 1e-8",
+            lambda e=epsilon: path.adam(epsilon=e),  # type: ignore[misc]
+        )
+        yield (
+            "adam_epsilon_inside",
+            f"epsilon stands under the root and is {epsilon:g}: it belongs outside, 1e-8",
+            lambda e=epsilon: path.adam(epsilon=e, inside=True),  # type: ignore[misc]
+        )
+    yield "adam_betas_swapped", "beta 1 and beta 2 are swapped", lambda: path.adam(beta1=0.999, beta2=0.9)
+    for beta1, beta2 in (
+        (0.9, 0.99),
+        (0.9, 0.95),
+        (0.9, 0.9),
+        (0.5, 0.999),
+        (0.95, 0.999),
+        (0.99, 0.999),
+        (0.8, 0.999),
+    ):
+        yield (
+            "adam_betas",
+            f"beta 1 and beta 2 are {beta1:g} and {beta2:g}, they should be 0.9 and 0.999",
+            lambda a=beta1, b=beta2: path.adam(beta1=a, beta2=b),  # type: ignore[misc]
+        )
+    yield (
+        "adam_no_root",
+        ("the step is divided by the mean square, it should be by its root"),
+        lambda: path.adam(root=False),
+    )
+    for root in (True, False):
+        yield (
+            "adam_square_missing",
+            "the second running mean is that of |g|, it should be of g^2",
+            lambda root=root: path.adam(square=np.abs, root=root),  # type: ignore[misc]
+        )
+    yield "adam_means_aliased", "both running means are kept in one array", lambda: path.run(_aliased(path))
+    yield (
+        "sign_flipped",
+        ("the update climbs: Adam's step must be subtracted"),
+        lambda: path.adam(rate=-path.learning_rate),
+    )
+    yield (
+        "update_twice",
+        "every update is twice as long: it is applied twice, or doubled",
+        lambda: path.adam(rate=2.0 * path.learning_rate),
+    )
+    yield "update_twice", "twice the steps asked for were taken", lambda: path.adam(steps=2 * path.steps)
+    yield "extra_epoch", "one step more than asked for was taken", lambda: path.adam(steps=path.steps + 1)
+    if path.steps > 1:
+        yield (
+            "missing_epoch",
+            "one step less than asked for was taken",
+            lambda: path.adam(steps=path.steps - 1),
+        )
+    yield "no_update", "fit leaves every weight as it was", lambda: [np.zeros_like(w) for w in path.start]
+    for rate in (0.1, 0.01, 0.001, 0.0001):
+        if abs(rate - path.learning_rate) > 1e-9:
+            yield (
+                "learning_rate_ignored",
+                f"the steps are those of learning rate {rate:g}, {path.learning_rate:g} was asked for",
+                lambda rate=rate: path.adam(rate=rate),  # type: ignore[misc]
+            )
+
+
+def _aliased(path: Trajectory) -> Step:
+    both = [np.zeros_like(w) for w in path.start]
+
+    def step(number: int, weights: Weights, gradients: Weights) -> Weights:
+        after, t = [], number + 1
+        for i, (w, g) in enumerate(zip(weights, gradients)):
+            both[i] = 0.999 * (0.9 * both[i] + 0.1 * g) + 0.001 * g * g
+            mean, second = both[i] / (1 - 0.9**t), both[i] / (1 - 0.999**t)
+            after.append(w - path.learning_rate * mean / (np.sqrt(second) + 1e-8))
+        return after
+
+    return step
+
+
+def _others(path: Trajectory) -> Listed:
+    rate = path.learning_rate
+    yield "adam_is_sgd", "fit(optimizer='adam') takes plain gradient steps", lambda: path.descend()
+    for beta in (0.99, 0.9, 0.999):
+        for corrected in (False, True):
+            yield (
+                "adam_is_rmsprop",
+                "fit(optimizer='adam') runs RMSprop: the running mean of the gradient is missing",
+                lambda b=beta, c=corrected: path.adam(beta1=0.0, beta2=b, correct=(c, c)),  # type: ignore[misc]
+            )
+    yield (
+        "adam_is_momentum",
+        ("fit(optimizer='adam') runs gradient descent with momentum 0.9"),
+        lambda: path.run(_heavy(path)),
+    )
+
+    def adagrad() -> Weights:
+        total = [np.zeros_like(w) for w in path.start]
+
+        def step(number: int, weights: Weights, gradients: Weights) -> Weights:
+            for t, g in zip(total, gradients):
+                t += g * g
+            return [w - rate * g / (np.sqrt(t) + 1e-8) for w, g, t in zip(weights, gradients, total)]
+
+        return path.run(step)
+
+    yield "adam_is_adagrad", "fit(optimizer='adam') runs Adagrad", adagrad
+    yield "adam_is_amsgrad", "fit(optimizer='adam') runs AMSGrad", lambda: path.run(_amsgrad(path))
+
+
+def _heavy(path: Trajectory) -> Step:
+    speed = [np.zeros_like(w) for w in path.start]
+
+    def step(number: int, weights: Weights, gradients: Weights) -> Weights:
+        for s, g in zip(speed, gradients):
+            s *= 0.9
+            s += g
+        return [w - path.learning_rate * s for w, s in zip(weights, speed)]
+
+    return step
+
+
+def _amsgrad(path: Trajectory) -> Step:
+    m, v, top = ([np.zeros_like(w) for w in path.start] for _ in range(3))
+
+    def step(number: int, weights: Weights, gradients: Weights) -> Weights:
+        after, t = [], number + 1
+        for i, (w, g) in enumerate(zip(weights, gradients)):
+            m[i] = 0.9 * m[i] + 0.1 * g
+            v[i] = 0.999 * v[i] + 0.001 * g * g
+            top[i] = np.maximum(top[i], v[i])
+            size = np.sqrt(top[i] / (1 - 0.999**t)) + 1e-8
+            after.append(w - path.learning_rate * m[i] / (1 - 0.9**t) / size)
+        return after
+
+    return step

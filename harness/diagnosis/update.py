@@ -1,0 +1,119 @@
+"""Diagnosis of updates: where full-batch training went, held against where each known mistake would go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from harness.diagnosis import gradients
+from harness.diagnosis.adaptive import adaptive
+from harness.diagnosis.decay import adam_decay, decay
+from harness.diagnosis.descent import descent, spurious_decay, still
+from harness.diagnosis.fitting import name
+from harness.diagnosis.passes import Pass
+from harness.diagnosis.tampering import rounded_starts
+from harness.diagnosis.trajectory import Trajectory, Weights, hypothesis
+from harness.diagnosis.types import Diagnosis, Hypothesis, Posed
+from harness.oracle import Float
+
+# Of a gradient these have names of their own when they are seen in an update.
+_RENAMED = frozenset(
+    [
+        "scale_2",
+        "scale_minus_1",
+        "gradient_zero",
+        "layer_zero",
+        "bias_zero",
+        "weights_zero",
+        "one_tensor_zero",
+    ]
+) | {"weight_decay_spurious"}
+_FLOAT32_EPS = 2.0**-23
+
+
+def diagnose(
+    problem: Posed,
+    found: Sequence[Float],
+    *,
+    learning_rate: float,
+    steps: int,
+    weight_decay: float,
+    optimizer: str,
+) -> Diagnosis | None:
+    """Name the mistake that gives these weights after full-batch steps from the problem's weights."""
+    if [f.shape for f in found] != [w.shape for w in problem.weights]:
+        return None
+    path = Trajectory(
+        problem,
+        learning_rate=learning_rate,
+        steps=steps,
+        weight_decay=weight_decay,
+        optimizer=optimizer,
+    )
+    moved = [f - s for f, s in zip(found, path.start)]
+    if not all(np.isfinite(d).all() for d in moved):
+        return None
+    rounding = [4.0 * np.sqrt(steps) * _FLOAT32_EPS * float(np.linalg.norm(s)) for s in path.start]
+    return name(moved, _nearest(path, moved), hypotheses(path, moved), rounding=rounding)
+
+
+def hypotheses(path: Trajectory, found: Weights) -> Iterator[Hypothesis]:
+    """Yield every known mistake of an update; ``found`` are displacements, to which constants are fitted."""
+    if path.learning_rate == 0.0:
+        yield from _without_rate(path, found)
+    elif path.optimizer == "adam":
+        yield from adam_decay(path) if path.weight_decay else adaptive(path)
+        yield from still(path, found)
+    elif path.weight_decay:
+        yield from decay(path, found)
+    else:
+        yield from descent(path, found)
+        yield from still(path, found)
+        yield from spurious_decay(path, found)
+        if path.steps == 1:
+            yield from _of_gradients(path, found)
+
+
+def _nearest(path: Trajectory, moved: Weights) -> Weights:
+    """What right code gives; where both conventions of decay are right, the nearer one."""
+    conventions = [path.decays(1.0, biases) for biases in (1.0, 0.0)]
+    if path.optimizer == "adam":
+        choices = [path.adam(decays=d) for d in conventions]
+    else:
+        choices = [path.descend(decays=d) for d in conventions]
+    return min(choices, key=lambda c: sum(float(np.linalg.norm(f - e)) for f, e in zip(moved, c)))
+
+
+def _of_gradients(path: Trajectory, found: Weights) -> Iterator[Hypothesis]:
+    """One step of gradient descent shows the gradient that it used: every mistake of the backward pass."""
+    net = Pass.of(path.problem)
+    used = [-d / path.learning_rate for d in found]
+    for mistake in gradients.hypotheses(net, used):
+        if mistake.id not in _RENAMED:
+
+            def predict(mistake: Hypothesis = mistake) -> Weights | None:
+                predicted = mistake.predict()
+                return None if predicted is None else [-path.learning_rate * g for g in predicted]
+
+            yield replace(mistake, sentence=f"in fit, {mistake.sentence}", predict=predict)
+
+
+def _without_rate(path: Trajectory, found: Weights) -> Iterator[Hypothesis]:
+    """At learning rate 0 only what is not multiplied by it moves the weights."""
+    factor = sum(float(np.vdot(d, w)) for d, w in zip(found, path.start))
+    factor /= sum(float(np.vdot(w, w)) for w in path.start) or 1.0
+    if -0.9 < factor < 0.0:
+        yield hypothesis(
+            "weight_decay_not_times_lr",
+            (
+                f"the weights shrink by {-factor:.4g} in all: a decay that "
+                "is not multiplied by the learning rate"
+            ),
+            lambda: [factor * w for w in path.start],
+        )
+    yield hypothesis(
+        "weights_overwritten", "the weights are replaced by the step", lambda: [-w for w in path.start]
+    )
+    yield from rounded_starts(path)
