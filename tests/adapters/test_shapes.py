@@ -242,3 +242,18 @@ def test_weights_that_cannot_be_set_are_a_finding() -> None:
     parameters = Parameters(scope, declared, [3, 2])
     with pytest.raises(NotProvided, match="weights cannot be set"):
         parameters.set([np.ones((3, 2)), np.ones(2)])
+
+
+@pytest.mark.parametrize("sizes", [[6, 5, 3], [6, 5, 4, 5, 3]])
+def test_module_level_weights_have_the_depth_they_have(sizes: list[int]) -> None:
+    with pytest.raises(NotProvided, match="the module-level weights are those of"):
+        load("script_globals").build(sizes, "tanh", 0)
+
+
+def test_a_loss_taken_from_probabilities_is_finite() -> None:
+    from harness.worker.adapters.declaration import cross_entropy, declare
+
+    probabilities = np.array([[1.0, 0.0], [0.5, 0.5]])
+    loss = cross_entropy(declare({}), probabilities, probabilities, np.array([1, 0]))
+    assert np.isfinite(loss)
+    assert loss > 300

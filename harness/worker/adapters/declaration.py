@@ -148,5 +148,6 @@ def cross_entropy(declared: Declaration, output: Any, probabilities: Array, y: A
         logits = logits.T if declared.batch_axis == 1 else logits
         top = logits.max(axis=1, keepdims=True)
         return float(np.mean(np.log(np.exp(logits - top).sum(axis=1)) + top[:, 0] - logits[rows, y]))
-    with np.errstate(divide="ignore"):
-        return float(-np.mean(np.log(probabilities[rows, y])))
+    # From rounded probabilities a confidently wrong answer's loss cannot be told: the largest finite one is.
+    least = np.finfo(np.float64).tiny
+    return float(-np.mean(np.log(np.maximum(probabilities[rows, y], least))))

@@ -171,6 +171,7 @@ class Parameters:
 
     def _resize(self) -> None:
         """Give module-level weights of another size the size that is asked for; the depth is what it is."""
+        self._check_depth()
         weights = [self._array(weight, {}) for weight, _ in self.places]
         shapes = [np.shape(w) for w in weights]
         asked = list(pairwise(self.sizes))
@@ -189,6 +190,22 @@ class Parameters:
                 old = self._array(bias, {})
                 wide = tuple(asked[k][1] if size != 1 else 1 for size in old.shape)
                 places.replace(self.scope, bias, np.zeros(wide, dtype=old.dtype))
+
+    def _check_depth(self) -> None:
+        """Module-level weights are as many as were written down: another depth cannot be made of them."""
+        if not self.declared.weights:
+            return
+        there = [self._is_there(self.declared.weights[0], k) for k in range(self.depth + 1)]
+        if not all(there[:-1]) or there[-1]:
+            count = sum(there) if not all(there) else f"more than {self.depth}"
+            raise NotProvided(f"asked for {self.depth} layers, the module-level weights are those of {count}")
+
+    def _is_there(self, template: str, k: int) -> bool:
+        try:
+            places.read(self.scope, places.expand(template, k), {})
+        except (AttributeError, KeyError, IndexError, NameError, TypeError):
+            return False
+        return True
 
     def _roots(self) -> dict[str, Any]:
         if self.scope.names:
