@@ -55,6 +55,14 @@ def failed(
     return Failed(known.sentence, diagnosis=known.id, detail=whole, evidence=evidence)
 
 
+class RestsOn(Exception):
+    """A check would only repeat what another found: the id of that other."""
+
+    def __init__(self, check_id: str) -> None:
+        super().__init__(check_id)
+        self.check_id = check_id
+
+
 class NotApplicable(Exception):
     """A check has nothing to measure on this submission (an optional verb that its part does not need)."""
 
@@ -89,7 +97,7 @@ class Context:
         if key not in self.memo:
             try:
                 self.memo[key] = (True, make())
-            except (Failed, SubmissionFault) as error:
+            except (Failed, RestsOn, SubmissionFault) as error:
                 self.memo[key] = (False, error)
         good, value = self.memo[key]
         if good:

@@ -15,6 +15,7 @@ from harness.checks.context import (
     Failed,
     NotApplicable,
     Problem,
+    RestsOn,
     as_float64,
     failed,
     relative_error,
@@ -97,12 +98,12 @@ def own_gradient(ctx: Context, activation: str) -> oracle.Gradient | None:
         right = oracle.loss_and_gradients(start.weights, start.X, start.y, activation)[1]
         try:
             own = as_float64(model.loss_and_gradients(start.X, start.y)[1], start.weights, "gradients")
-        except Failed as failure:
-            raise SubmissionFault(Status.SKIPPED, f"not tried: {failure.message}") from None
+        except Failed:
+            raise RestsOn(f"gradients_shape[{activation}]") from None
         except SubmissionFault as fault:
             if fault.status is Status.NOT_PROVIDED:
                 return None  # training that shows no gradients is held against the right ones
-            raise SubmissionFault(Status.SKIPPED, f"not tried: {fault.message}") from None
+            raise RestsOn(f"gradients_shape[{activation}]") from None
         if max(relative_error(g, r) for g, r in zip(own, right)) <= ctx.tolerance:
             return None
         if min(float(np.abs(g).max()) for g in own[::2]) == 0.0:
@@ -122,9 +123,7 @@ def own_gradient(ctx: Context, activation: str) -> oracle.Gradient | None:
 def require_right_gradient(ctx: Context, activation: str) -> None:
     """Skip what would only repeat that the gradient is wrong."""
     if own_gradient(ctx, activation) is not None:
-        raise SubmissionFault(
-            Status.SKIPPED, f"not tried: it rests on gradients[{activation}], which did not pass (fail)"
-        )
+        raise RestsOn(f"gradients[{activation}]")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 
-from harness.checks.context import Context, Failed, NotApplicable
+from harness.checks.context import Context, Failed, NotApplicable, RestsOn
 from harness.checks.registry import Check, rests_on
 from harness.records import CheckResult, Status
 from harness.sandbox.backend import Backend
@@ -68,6 +68,11 @@ class Checker:
             known, evidence = failure.diagnosis, failure.evidence
         except SubmissionFault as fault:
             status, message, detail = fault.status, fault.message, fault.detail
+        except RestsOn as other:
+            root = self._results.get(other.check_id)
+            if root is not None and root.status is not Status.PASS:
+                return _resting(check, [root])
+            status, message = Status.FAIL, f"what {other.check_id} proves does not hold on this batch"
         except NotApplicable as reason:
             status, message, evidence = Status.SKIPPED, str(reason), {"not_applicable": True}
         # A fault of the harness's own must not end the grading of a class: it is recorded, and named as ours.
