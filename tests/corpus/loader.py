@@ -1,7 +1,7 @@
 """Read the corpora and write their submissions out as files to be graded.
 
-A right case is a whole file (``right/NAME.py`` or ``bases/NAME.py``) or a base with named edits; a wrong case
-is always a base with named edits. An edit replaces a text that must occur exactly once, so that none goes stale.
+A right case is a whole file (``right/NAME.py`` or ``bases/NAME.py``) or a base with named edits; a wrong
+case is always a base with named edits. An edit replaces a text that must occur exactly once: none goes stale.
 ``right/cases.toml`` and ``wrong/*.toml`` hold the entries; unknown keys are refused.
 """
 
@@ -66,10 +66,11 @@ class WrongCase:
     source: str
     bug: str  # the line of the list of bugs that it is an instance of
     defect: str  # one sentence
-    edits: tuple[Edit, ...]
+    edits: tuple[Edit, ...] = ()
+    manifest: str = ""  # the text of the manifest handed in beside it, if any
     shows: tuple[str, ...]  # the quantities that differ from right (tests/corpus/quantities.py)
     fails: tuple[str, ...]  # groups of checks of which at least one must fail
-    passes: tuple[str, ...]  # groups of checks that must pass throughout
+    passes: tuple[str, ...]  # groups of checks that must pass throughout, or be skipped for the defect's sake
     diagnosis: str = ""
     profile: str = "quick"  # the shortest profile that sees it, or "invisible"
     reason: str = ""  # why a profile other than quick is needed, or why nothing sees it
@@ -119,6 +120,9 @@ def materialise(case: Case, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{case.id}.py"
     path.write_text(text(case), encoding="utf-8")
+    manifest = getattr(case, "manifest", "")
+    if manifest:
+        path.with_suffix(".toml").write_text(manifest, encoding="utf-8")
     return path
 
 

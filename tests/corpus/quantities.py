@@ -210,6 +210,16 @@ def gradients_again(build: Build, activation: str) -> float:
     )
 
 
+def loss_huge(build: Build, activation: str) -> float:
+    """The loss of an answer that is wrong by a margin of 1,000."""
+    weights = [np.zeros_like(w) for w in draw()]
+    weights[-1][0] = 1000.0
+    X, y = batch(8)
+    y[:] = 1
+    found = posed(build, activation, weights).loss_and_gradients(X.copy(), y.copy())[0]
+    return deviation(found, 1000.0)
+
+
 # --- Training: examples that are all the same make the order irrelevant ---
 
 
@@ -480,7 +490,17 @@ def history(build: Build, activation: str) -> float:
     return total if total > 1e-3 else 0.0
 
 
-_CALLS = (forward, forward_many, forward_extreme, repeated, loss, loss_extreme, gradients, gradients_again)
+_CALLS = (
+    forward,
+    forward_many,
+    forward_extreme,
+    repeated,
+    loss,
+    loss_extreme,
+    loss_huge,
+    gradients,
+    gradients_again,
+)
 _UPDATES = (step, steps, step_rate, decay, decay_batches, adam, adam_small, adam_batches, adam_decay)
 _TRAINING = (
     batches,

@@ -3,7 +3,9 @@
 import copy
 
 import numpy as np
+from scipy.special import log_softmax
 from sklearn.neural_network import MLPClassifier
+from sklearn.neural_network._base import ACTIVATIONS
 
 NAMES = {"sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
 
@@ -55,8 +57,14 @@ class Adapter:
         for k in range(len(self.net.coefs_)):
             gradients.append(self.net.coefs_[k] - trial.coefs_[k])
             gradients.append(self.net.intercepts_[k] - trial.intercepts_[k])
-        p = self.net.predict_proba(X)[np.arange(len(y)), y]
-        return -np.log(p).mean(), gradients
+        return self.loss(X, y), gradients
+
+    def loss(self, X, y):
+        for W, b in zip(self.net.coefs_[:-1], self.net.intercepts_[:-1]):
+            X = X @ W + b
+            ACTIVATIONS[self.net.activation](X)  # in place
+        log_p = log_softmax(X @ self.net.coefs_[-1] + self.net.intercepts_[-1], axis=1)
+        return -log_p[np.arange(len(y)), y].mean()
 
     def fit(self, X, y, *, epochs, batch_size, learning_rate, optimizer="sgd", weight_decay=0.0):
         if optimizer != "sgd":

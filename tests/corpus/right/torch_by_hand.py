@@ -1,8 +1,6 @@
-"""PyTorch tensors, back-propagation by hand, Adam by hand; autograd is off."""
+"""PyTorch tensors, back-propagation by hand, Adam by hand."""
 
 import torch
-
-torch.set_grad_enabled(False)
 
 
 class Net:
