@@ -184,10 +184,11 @@ def _adam(ctx: Context, decay: float) -> Evidence:
 
 
 def _refused(fault: SubmissionFault, option: str) -> SubmissionFault:
-    """An exception that names the option it does not take is an honest refusal: not provided."""
-    words = ("optimizer", "adam", "weight_decay", "unexpected keyword", "not supported", "unsupported")
-    if fault.status is Status.ERROR and any(word in fault.message.lower() for word in words):
-        return SubmissionFault(Status.NOT_PROVIDED, f"fit does not offer {option} ({fault.message})")
+    """Training that works without an option and raises with it does not offer it."""
+    if fault.status is Status.ERROR:
+        return SubmissionFault(
+            Status.NOT_PROVIDED, f"fit does not offer {option} ({fault.message})", fault.detail
+        )
     return fault
 
 

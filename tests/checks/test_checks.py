@@ -1,0 +1,164 @@
+"""Each check fails on a submission with the defect that it is there for, and blames nothing else of it."""
+
+import numpy as np
+import pytest
+
+from harness import oracle
+from harness.checks import gradients, training
+from harness.checks.context import Context, Failed, Problem
+from harness.checks.registry import TABLE, checks, rests_on
+from harness.records import Status
+from tests.checks.local import case_named, run_locally
+
+# Check: a known-wrong submission that it must fail on, where all that it rests on passes.
+CAUGHT = {
+    "weights_round_trip": "weights-float16",
+    "gradients_shape[tanh]": "bias-kept-as-row",
+    "forward[relu]": "leak-forward",
+    "forward[tanh]": "tanh-is-sigmoid",
+    "activations_differ": "activation-ignored",
+    "loss[tanh]": "loss-sum",
+    "loss_of_uniform_output": "loss-log2",
+    "loss_when_confidently_wrong": "loss-log-eps",
+    "gradients[sigmoid]": "slope-at-activation",
+    "gradients[relu]": "sum-for-mean",
+    "full_batch_update[tanh]": "update-twice",
+    "ten_steps[tanh]": "momentum-spurious",
+    "learning_rate_zero": "init-again-each-fit",
+    "weight_decay[tanh]": "decay-doubled",
+    "adam": "adam-no-bias-correction",
+    "adam_weight_decay": "adam-decoupled-decay",
+    "uses_every_example_once": "tail-dropped",
+    "batch_size_is_respected": "batch-size-ignored",
+    "reshuffles_every_epoch": "shuffled-once",
+    "glorot_uniform": "init-fan-in",
+    "layers_are_independent": "init-same-stream",
+    "same_seed_same_weights": "init-seed-ignored",
+    "keeps_what_it_is_given": "inputs-changed-in-place",
+    "predicting_changes_nothing[tanh]": "predict-trains",
+    "history_is_true": "history-hard-coded",
+}
+
+
+@pytest.mark.parametrize(("check", "case"), CAUGHT.items())
+def test_a_check_fails_on_the_defect_it_is_there_for(check, case, tmp_path):
+    found = run_locally(case_named(case), tmp_path, only={check})
+    assert found[check].status in (Status.FAIL, Status.ERROR), found[check]
+    assert found[check].message
+    rested = next(c for c in checks() if c.id == check)
+    for other in checks():
+        if rests_on(rested, other):
+            assert found[other.id].status is Status.PASS, found[other.id]
+
+
+@pytest.mark.parametrize("case", ["tail-wraps-around", "no-shuffle", "shuffled-with-the-same-seed"])
+def test_probe_data_tell_wrong_training_loops_apart(case, tmp_path):
+    names = {"uses_every_example_once", "reshuffles_every_epoch"}
+    found = run_locally(case_named(case), tmp_path, only=names)
+    assert any(found[name].status is Status.FAIL for name in names)
+
+
+@pytest.mark.parametrize("case", ["classes", "columns", "float32-arrays", "torch-module"])
+def test_right_submissions_pass_every_check(case, tmp_path):
+    found = run_locally(case_named(case), tmp_path)
+    bad = {
+        r.id: r.message
+        for r in found.values()
+        if r.status not in (Status.PASS, Status.SKIPPED, Status.NOT_PROVIDED)
+    }
+    assert bad == {}
+
+
+def test_every_entry_of_the_table_says_what_it_proves():
+    listed = checks()
+    assert len({c.id for c in listed}) == len(listed)
+    names = {entry.run.__name__ for entry in TABLE}
+    for check in listed:
+        assert check.proves.endswith("."), check.id
+        assert check.weight > 0
+        assert set(check.needs) <= names | {c.name for c in listed}, check.id
+
+
+class Answering:
+    """A network that answers as the oracle does, with gradients that a test may spoil."""
+
+    def __init__(self, problem, spoil):
+        self.problem, self.spoil = problem, spoil
+        self.weights = problem.weights
+
+    def set_weights(self, weights):
+        self.weights = weights
+
+    def predict_proba(self, X):
+        return oracle.probabilities(self.weights, X, self.problem.activation)
+
+    def loss_and_gradients(self, X, y):
+        loss, found = oracle.loss_and_gradients(self.weights, X, y, self.problem.activation)
+        return loss, self.spoil(found)
+
+
+def differenced(spoil, activation="sigmoid", seed=0):
+    """The finite-difference statistic of the report's network with spoilt gradients."""
+    rng = np.random.default_rng(seed)
+    sizes = (784, 500, 250, 100, 10)
+    problem = Problem(
+        layer_sizes=sizes,
+        activation=activation,
+        weights=oracle.glorot(sizes, rng, bias_sd=0.1),
+        X=rng.uniform(0, 1, (8, 784)),
+        y=rng.integers(0, 10, 8),
+    )
+
+    class Local(Context):
+        def model(self, problem, *, seed=0):
+            return Answering(problem, spoil)
+
+    ctx = Local(session=None, seed=0, part="scratch")
+    return gradients._difference(ctx, problem, rng)
+
+
+def changed(index, change):
+    def spoil(found):
+        found = [g.copy() for g in found]
+        found[index] = change(found[index])
+        return found
+
+    return spoil
+
+
+@pytest.mark.parametrize("activation", oracle.ACTIVATIONS)
+def test_right_gradients_pass_the_differences_with_room_to_spare(activation):
+    assert differenced(lambda g: g, activation) < 1e-6
+
+
+def one_entry(g):
+    g.flat[g.size // 2] *= 3.0
+    return g
+
+
+@pytest.mark.parametrize(
+    ("index", "change"),
+    [
+        (0, np.zeros_like),  # what gradcheck's fast mode passes on this network
+        (0, lambda g: 1.001 * g),
+        (1, one_entry),  # one bias of 500
+        (3, lambda g: g + 1e-4 * np.abs(g).max()),
+        (4, lambda g: g[::-1]),
+        (7, np.zeros_like),
+    ],
+)
+def test_wrong_gradients_show_in_the_differences(index, change):
+    with pytest.raises(Failed, match=f"gradient of {'Wb'[index % 2]}{index // 2 + 1} disagrees"):
+        differenced(changed(index, change))
+
+
+def test_a_gradient_that_is_not_a_number_does_not_slip_through():
+    with pytest.raises(Failed):
+        differenced(changed(2, lambda g: g * np.nan))
+
+
+def test_shares_of_one_epoch_add_up_to_its_batches():
+    batches = training.EXAMPLES // training.BATCH + 1
+    expected = (training.EXAMPLES - training.TAIL) / training.BATCH + 1
+    assert training.TAIL > 0
+    assert expected == batches
