@@ -180,7 +180,7 @@ def _returned(node: ast.FunctionDef) -> tuple[str, ...]:
             stack.extend(child for child in ast.iter_child_nodes(here) if isinstance(child, ast.stmt))
     if not returns:
         return ()
-    last = returns[-1]
+    last = max(returns, key=lambda value: value.lineno)
     values = last.elts if isinstance(last, ast.Tuple) else [last]
     return tuple(_plain_name(value) for value in values)
 

@@ -28,7 +28,9 @@ def forward_calls(
     functions: tuple[Function, ...], prefix: str, states: Mapping[str, str]
 ) -> Iterator[tuple[str, str, dict[str, str]]]:
     """Yield (function's name, snippet, the names that later snippets may use) for each forward pass."""
-    for function in find(functions, roles.FORWARD):
+    # A loss that takes labels or not, and returns scores without them, is a forward pass too.
+    either = [f for f in find(functions, roles.LOSS) if f.required and _labels_optional(f)]
+    for function in [*find(functions, roles.FORWARD), *either]:
         # A trailing method that picks classes is no forward pass, though it is often named like one.
         alone = function.required[:1] if len(function.required) == 1 else ()
         values = {**BATCH, "output": ""}
@@ -38,7 +40,8 @@ def forward_calls(
         if made is None or "X" not in made or "argmax" in function.reads:
             continue
         made = made.replace(f"{prefix}__call__(", f"{prefix.rstrip('.')}(")
-        names = [name or f"part{i}" for i, name in enumerate(function.returned)]
+        returned = function.returned if function not in either else ("",)
+        names = [name or f"part{i}" for i, name in enumerate(returned)]
         exact = {**states, **{name: name for name in names}}
         if len(names) < 2:
             # Many loops end with `return x`: that x is no name for the output anywhere else.
@@ -58,8 +61,9 @@ def backward_calls(
 ) -> Iterator[dict[str, str]]:
     """Yield the backward pass with its loss function; ``updates`` marks one that also steps."""
     loss = _loss(functions, prefix, exact)
-    for function in find(functions, roles.BACKWARD):
-        if function.name == exclude:
+    either = [f for f in find(functions, roles.LOSS) if _labels_optional(f) and len(f.returned) > 1]
+    for function in [*find(functions, roles.BACKWARD), *either]:
+        if function.name == exclude and function not in either:
             continue
         values = {
             **BATCH,
@@ -68,7 +72,7 @@ def backward_calls(
         }
         if "acts" in exact:
             values["cache"] = "acts"
-        made = call(function, PASS_ROLES, values, exact=exact, prefix=prefix, wanted=frozenset(["rate"]))
+        made = call(function, PASS_ROLES, values, exact=exact, prefix=prefix, wanted=frozenset(["rate", "y"]))
         if made is None:
             continue
         rate = next((name for name in RATE_NAMES if name in function.reads), "")
@@ -77,15 +81,36 @@ def backward_calls(
         # A function that updates may call one that does not, so both readings are tried.
         for stepping in (True, False) if updates else (False,):
             found = {"backward": f"{setting if stepping else ''}{_targets(function)}{made}", **loss}
+            found["names"] = ",".join(function.returned)
             if _targets(function).startswith("loss"):
                 found.pop("loss", None)
             yield found | ({"updates": "yes"} if stepping else {})
 
 
 def training_calls(
-    functions: tuple[Function, ...], prefix: str, exact: Mapping[str, str], *, updates: bool
+    functions: tuple[Function, ...],
+    prefix: str,
+    exact: Mapping[str, str],
+    gradients: list[str],
+    *,
+    updates: bool,
 ) -> dict[str, str]:
     """The training function if all that it needs is known, else the update, if there is one."""
+    own = _fit(functions, prefix, exact)
+    if own is not None and "batch_size" in own:
+        return {"fit": own}
+    if not updates:
+        known = {**exact, **{name: name for name in gradients if name}}
+        for function in find(functions, roles.UPDATE):
+            made = _update(function, prefix, known)
+            if made is not None:
+                return {"update": made}
+    # A loop that knows no batches is the last choice: the harness's loop around the own step says more.
+    return {"fit": own} if own is not None and not updates else {}
+
+
+def _fit(functions: tuple[Function, ...], prefix: str, exact: Mapping[str, str]) -> str | None:
+    """The submission's own training loop, if all that it needs is known."""
     values = {**TRAINING, "activation": "act", "model": "params"}
     for function in find(functions, roles.FIT):
         made = call(function, PASS_ROLES, values, exact=exact, prefix=prefix, wanted=TRAINING_WANTED)
@@ -94,18 +119,19 @@ def training_calls(
             # Pure functions hand the trained parameters back.
             back = any(name in exact for name in function.returned)
             targets = ", ".join(name or f"_part{i}" for i, name in enumerate(function.returned))
-            return {"fit": f"{targets} = {made}" if back else made}
-    if updates:
-        return {}
-    for function in find(functions, roles.UPDATE):
-        values = {**BATCH, "rate": "learning_rate", "gradients": "grads"}
-        made = call(function, PASS_ROLES, values, exact=exact, prefix=prefix, wanted=frozenset(["rate"]))
-        if made is not None and "learning_rate" in made:
-            states = [name for name in function.returned if name]
-            known = [name for name in exact if name in states] or (["params"] if "params" in exact else [])
-            target = f"{', '.join(known)} = " if states and known else ""
-            return {"update": f"{target}{made}"}
-    return {}
+            return f"{targets} = {made}" if back else made
+    return None
+
+
+def _update(function: Function, prefix: str, exact: Mapping[str, str]) -> str | None:
+    """One step with the gradients of the backward pass, and where its result goes."""
+    values = {**BATCH, "rate": "learning_rate", "gradients": "grads"}
+    made = call(function, PASS_ROLES, values, exact=exact, prefix=prefix, wanted=frozenset(["rate"]))
+    if made is None or "learning_rate" not in made:
+        return None
+    back = [name for name in function.returned if name]
+    states = [name for name in exact if name in back] or (["params"] if "params" in exact else [])
+    return f"{', '.join(states)} = {made}" if back and states else made
 
 
 def _loss(functions: tuple[Function, ...], prefix: str, exact: Mapping[str, str]) -> dict[str, str]:
@@ -120,6 +146,8 @@ def _targets(function: Function) -> str:
     """What the result is called: the loss apart from the gradients, where both come back."""
     if not function.returned:
         return ""
+    if len(function.returned) > 2 and all(function.returned):
+        return f"{', '.join(function.returned)} = "
     first = function.returned[0].lower()
     both = len(function.returned) == 2 and roles.role_of(function.returned[1], PASS_ROLES) == "gradients"
     if both:
@@ -128,6 +156,12 @@ def _targets(function: Function) -> str:
     if first in LOSS_NAMES:
         return "loss = " if alone else "loss, grads = "
     return "grads = "
+
+
+def _labels_optional(function: Function) -> bool:
+    return any(
+        roles.role_of(p, PASS_ROLES) == "y" and p not in function.required for p in function.parameters
+    )
 
 
 def _setting(function: Function, prefix: str, rate: str, *, module: bool) -> str:

@@ -203,15 +203,22 @@ def _functions(anatomy: Anatomy) -> Iterator[Guess]:
             if made is None:
                 continue
             made = f"{target} = {made}"
+            sized = any(role in made for role in ("layer_sizes", "inputs", "hidden", "outputs"))
             exact = {name: name for name in states}
             if _takes_activation(anatomy):
                 made += f"; act = {activation}"
             for functions, updates in _passes(anatomy.functions, prefix="", states=exact):
                 yield Guess(
                     kind=f"functions around {init.name}",
-                    keys=_updating(made, table, updates),
+                    keys=_updating(made, table, updates) | ({} if sized else _numbered(names)),
                     functions=functions,
                 )
+
+
+def _numbered(names: list[str]) -> dict[str, Any]:
+    """The places of W and b where each is a name of its own with a number: W1, b1, W2 ..."""
+    stems = list(dict.fromkeys(name.rstrip("0123456789") for name in names if name[-1:].isdigit()))
+    return {"weights": [f"{stem}{{i}}" for stem in stems]} if len(stems) == 2 else {}
 
 
 def _takes_activation(anatomy: Anatomy) -> bool:
@@ -250,5 +257,6 @@ def _passes(
     for name, forward, exact in forward_calls(functions, prefix, states):
         for backward in backward_calls(functions, prefix, exact, exclude=name, module=module):
             updates = bool(backward.pop("updates", ""))
-            training = training_calls(functions, prefix, states, updates=updates)
+            gradients = backward.pop("names", "").split(",")
+            training = training_calls(functions, prefix, states, gradients, updates=updates)
             yield {"forward": forward, **backward, **training}, updates

@@ -71,6 +71,8 @@ PASS_ROLES: tuple[tuple[re.Pattern[str], str], ...] = (
         ),
         "y",
     ),
+    (_pattern(r"(x_?(val|valid|validation|test|dev))|(val|valid|test|dev)_?(x|images|data)"), "X"),
+    (_pattern(r"(y_?(val|valid|validation|test|dev))|(val|valid|test|dev)_?(y|labels)"), "y"),
     (_pattern(r"l_?r|learning_?rate|eta|alpha|rate|step_size|learn_rate"), "rate"),
     (_pattern(r"(n_|num_|no_)?(epochs?|iterations|iters)|max_iter|n_iter"), "epochs"),
     (_pattern(r"(mini_?)?batch_?size|batch|bs|batchsize|batch_sz"), "batch"),

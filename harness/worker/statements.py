@@ -66,13 +66,18 @@ def defines_build(tree: ast.Module) -> bool:
 
 
 def works_at_import(tree: ast.Module) -> bool:
-    """Whether a module's top level calls something that trains or loads a data set."""
-    return any(
-        TRAINING.match(name)
-        for statement in tree.body
-        if not _is_definition(statement) and not _is_main(statement)
-        for name in _called(statement)
-    )
+    """Whether a module's top level trains or loads a data set, itself or by what it calls."""
+    own = {s.name: s for s in tree.body if isinstance(s, ast.FunctionDef) and s.name != "build"}
+    waiting = [s for s in tree.body if not _is_definition(s) and not _is_main(s)]
+    seen: set[str] = set()
+    while waiting:
+        for name in _called(waiting.pop()):
+            if TRAINING.match(name):
+                return True
+            if name in own and name not in seen:
+                seen.add(name)
+                waiting.extend(own[name].body)
+    return False
 
 
 def rule(node: ast.stmt, names: Names) -> Ruling:

@@ -238,15 +238,41 @@ def test_weights_that_cannot_be_set_are_a_finding() -> None:
     frozen._W, frozen._b = np.zeros((3, 2), dtype=np.float32), np.zeros(2, dtype=np.float32)
     scope = Scope(sys)
     scope.names["model"] = frozen
-    declared = declare({"constructor": "Frozen()", "weights": ["model.W", "model.b"]})
+    declared = declare({"constructor": "Frozen(layer_sizes)", "weights": ["model.W", "model.b"]})
     parameters = Parameters(scope, declared, [3, 2])
     with pytest.raises(NotProvided, match="weights cannot be set"):
         parameters.set([np.ones((3, 2)), np.ones(2)])
 
 
+def test_sizes_that_are_written_down_in_the_constructor_are_changed(tmp_path: Path) -> None:
+    path = tmp_path / "alice.py"
+    path.write_text(
+        "import numpy as np\n"
+        "def init():\n"
+        "    return np.ones((4, 9)), np.zeros((4, 1)), np.ones((3, 4)), np.zeros((3, 1))\n"
+        "def run(W1, b1, W2, b2, X):\n"
+        "    Z = W2 @ np.tanh(W1 @ X + b1) + b2\n"
+        "    E = np.exp(Z - Z.max(0))\n"
+        "    return E / E.sum(0)\n"
+    )
+    manifest = {
+        "constructor": "W1, b1, W2, b2 = init()",
+        "weights": ["W{i}", "b{i}"],
+        "batch_axis": 1,
+        "functions": {"forward": "run(W1, b1, W2, b2, X)"},
+    }
+    loaded = load_submission(str(path), manifest)
+    assert "its sizes are written down" in loaded.notes[0]
+    model = loaded.build([6, 5, 3], "tanh", 0)
+    weights = draw([6, 5, 3])
+    model.set_weights(weights)
+    X = np.random.default_rng(0).random((7, 6))
+    close(model.predict_proba(X), expected(weights, "tanh", X, np.zeros(7, dtype=int))[0], 1e-10)
+
+
 @pytest.mark.parametrize("sizes", [[6, 5, 3], [6, 5, 4, 5, 3]])
 def test_module_level_weights_have_the_depth_they_have(sizes: list[int]) -> None:
-    with pytest.raises(NotProvided, match="the module-level weights are those of"):
+    with pytest.raises(NotProvided, match="its weights are those of"):
         load("script_globals").build(sizes, "tanh", 0)
 
 

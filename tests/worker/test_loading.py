@@ -87,6 +87,13 @@ def build(layer_sizes, activation, seed):
     assert "print" not in notes
 
 
+def test_a_script_that_trains_by_its_main_function_is_run_for_its_definitions(load):
+    source = "def main():\n    prepare()\ndef prepare():\n    train(load_mnist())\n" + CONTRACT + "main()\n"
+    loaded = load(source)
+    assert loaded.build([3], "relu", 0) == [3]
+    assert any("line 7: main()" in note for note in loaded.notes)
+
+
 def test_definitions_keep_values_objects_and_the_loops_that_fill_them(load):
     loaded = load(
         """

@@ -77,10 +77,8 @@ def _declared(script: Script, manifest: Mapping[str, Any], notes: list[str]) -> 
     from harness.worker.adapters.declaration import declare
 
     declared = declare(manifest)
-    if declared.constructor is None:
-        notes.append(
-            "weights are module-level: for sizes other than its own the harness draws the first ones"
-        )
+    if not declared.sized:
+        notes.append("its sizes are written down: for any others the harness draws the first weights")
     kind = _network(declared.adapter)
     if "loss" not in declared.functions and not declared.tensors:
         notes.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -51,6 +52,12 @@ class Declaration:
     backward_updates: bool | float
     activations: Mapping[str, str]
     functions: Mapping[str, Snippet]
+
+    @property
+    def sized(self) -> bool:
+        """Whether the constructor is told what sizes are asked for."""
+        names = re.findall(r"\w+", self.constructor or "")
+        return bool({"layer_sizes", "inputs", "hidden", "outputs", "depth"} & set(names))
 
     @property
     def tensors(self) -> bool:

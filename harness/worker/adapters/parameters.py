@@ -26,7 +26,7 @@ class Parameters:
         self.sizes = list(sizes)
         self.depth = len(sizes) - 1
         self.places = self._find()
-        if declared.constructor is None:
+        if not declared.sized:
             self._resize()
         self.out_in = self._orientation()
 
@@ -170,7 +170,7 @@ class Parameters:
         return ways["out_in"]
 
     def _resize(self) -> None:
-        """Give module-level weights of another size the size that is asked for; the depth is what it is."""
+        """Give weights whose sizes are written down the sizes that are asked for; the depth is what it is."""
         self._check_depth()
         weights = [self._array(weight, {}) for weight, _ in self.places]
         shapes = [np.shape(w) for w in weights]
@@ -192,13 +192,13 @@ class Parameters:
                 places.replace(self.scope, bias, np.zeros(wide, dtype=old.dtype))
 
     def _check_depth(self) -> None:
-        """Module-level weights are as many as were written down: another depth cannot be made of them."""
+        """Weights that are written down one by one are as many as they are: no other depth can be had."""
         if not self.declared.weights:
             return
         there = [self._is_there(self.declared.weights[0], k) for k in range(self.depth + 1)]
         if not all(there[:-1]) or there[-1]:
             count = sum(there) if not all(there) else f"more than {self.depth}"
-            raise NotProvided(f"asked for {self.depth} layers, the module-level weights are those of {count}")
+            raise NotProvided(f"asked for {self.depth} layers, its weights are those of {count}")
 
     def _is_there(self, template: str, k: int) -> bool:
         try:
