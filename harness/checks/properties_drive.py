@@ -24,6 +24,7 @@ Evidence = dict[str, Any]
 
 EXAMPLES = 8  # on a small network: each costs the harness about a millisecond
 EXAMPLES_LARGE = 3  # where only the report's network can be built, each carries megabytes
+EXAMPLES_EACH = 4  # of each activation, where a property is asked of each
 SECONDS = 4.0  # a slow submission is asked fewer examples, but at least two
 SHRINKS = 40  # calls after the first counterexample
 ROWS = (1, 9)
@@ -33,7 +34,11 @@ KINK = 2e-5
 
 
 class Broken(Exception):
-    """A case in which a property does not hold: one line of what was expected and found."""
+    """A case in which a property does not hold: what was expected and found, and the mistake if known."""
+
+    def __init__(self, message: str, *, diagnosis: str | None = None) -> None:
+        super().__init__(message)
+        self.diagnosis = diagnosis
 
 
 class _Stop(BaseException):
@@ -70,6 +75,11 @@ class Case:
             raise Broken(f"predict_proba{what} should have shape {shape}, found {P.shape}")
         return P.astype(np.float64)
 
+    def loss(self, *, weights: Sequence[Float] | None = None, y: Int | None = None) -> float:
+        """Return the submission's loss, for other weights or labels where given."""
+        self.model.set_weights(self.problem.weights if weights is None else weights)
+        return self.model.loss_and_gradients(self.problem.X, self.problem.y if y is None else y)[0]
+
     def evaluate(
         self, *, weights: Sequence[Float] | None = None, X: Float | None = None, y: Int | None = None
     ) -> tuple[float, list[Float]]:
@@ -89,41 +99,54 @@ def for_all(
     activations: Sequence[str] | None = None,
     rows: tuple[int, int] = ROWS,
     sharpness: tuple[int, int] = (0, 0),
+    each: bool = False,
     **ranges: tuple[int, int],
 ) -> Evidence:
     """Raise Failed with the smallest counterexample found if ``holds`` raises Broken for any case.
 
     ``rows`` and the keywords are inclusive ranges of integers; ``sharpness`` s scales the weights by 2^s:
-    units saturate and outputs grow confident.
+    units saturate and outputs grow confident. ``each`` searches with every activation, not with a mixture.
     """
     chosen = [a for a in ctx.activations if activations is None or a in activations]
     if not chosen:
         raise NotApplicable(f"the submission has no network with {' or '.join(activations or ())}")
-    spans = {
-        "activation": (0, len(chosen) - 1),
-        "rows": rows,
-        "draw": (0, DRAWS - 1),
-        "sharpness": sharpness,
-        **ranges,
-    }
-    search = _Search(ctx=ctx, holds=holds, activations=chosen)
+    count = 0
+    for group in [[a] for a in chosen] if each else [chosen]:
+        count += _searched(ctx, holds, group, {"rows": rows, "sharpness": sharpness, **ranges}, each=each)
+    return {"examples": count}
+
+
+def _searched(
+    ctx: Context,
+    holds: Callable[[Case], None],
+    activations: Sequence[str],
+    ranges: Mapping[str, tuple[int, int]],
+    *,
+    each: bool,
+) -> int:
+    """Search once; return the number of examples, or raise what was found."""
+    spans = {"activation": (0, len(activations) - 1), "draw": (0, DRAWS - 1), **ranges}
+    search = _Search(ctx=ctx, holds=holds, activations=activations, most=EXAMPLES_EACH if each else EXAMPLES)
     with contextlib.suppress(_Stop):
         _hypothesis(ctx, search, spans)
     if search.fault is not None:
         raise search.fault
     if search.broken is not None:
         raise _failed(search)
-    return {"examples": search.count}
+    return search.count
 
 
 class _Search:
     """What one property has been asked so far; called once for each example that Hypothesis proposes."""
 
-    def __init__(self, *, ctx: Context, holds: Callable[[Case], None], activations: Sequence[str]) -> None:
+    def __init__(
+        self, *, ctx: Context, holds: Callable[[Case], None], activations: Sequence[str], most: int
+    ) -> None:
         self.ctx = ctx
         self.holds = holds
         self.activations = activations
-        self.limit = EXAMPLES if ctx.work_network(activations[0])[0] == SMALL[0] else EXAMPLES_LARGE
+        small = ctx.work_network(activations[0])[0] == SMALL[0]
+        self.limit = most if small else min(most, EXAMPLES_LARGE)
         self.count = 0
         self.after = 0  # calls since the first counterexample
         self.fault: Exception | None = None
@@ -282,6 +305,7 @@ def _failed(search: _Search) -> Failed:
     case = f"{problem.activation}, {sizes}, {rows}, draw {numbers['draw']}{more}"
     return Failed(
         f"{search.broken} ({problem.activation})",
+        diagnosis=search.broken.diagnosis,
         detail=f"smallest counterexample: {case}\n  {search.broken}",
         evidence={"counterexample": {**numbers, "activation": problem.activation}, "examples": search.count},
     )

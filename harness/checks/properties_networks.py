@@ -37,7 +37,7 @@ def sigmoid_of_minus_z_is_one_minus_sigmoid(ctx: Context) -> Evidence:
 def hidden_units_are_monotone_and_in_range(ctx: Context) -> Evidence:
     """A unit's output, read from the probabilities, grows with its input and keeps to its range."""
     _needs_hidden(ctx)
-    return for_all(ctx, _monotone, rows=(1, 3))
+    return for_all(ctx, _monotone, rows=(1, 3), each=True)
 
 
 def _needs_hidden(ctx: Context) -> None:
@@ -110,7 +110,8 @@ def _monotone(case: Case) -> None:
     weights = list(case.problem.weights)
     units, classes = weights[-2].shape
     count = min(units, classes - 1)
-    z = np.sort(case.rng.uniform(-12.0, 12.0, count))
+    # Spread over the whole range, so that no case leaves out its ends.
+    z = np.linspace(-11.0, 11.0, count) + case.rng.uniform(-1.0, 1.0, count)
     weights[-4] = np.zeros_like(weights[-4])
     weights[-3] = np.zeros(units)
     weights[-3][:count] = z
@@ -136,4 +137,21 @@ def _monotone(case: Case) -> None:
             f"it falls by {-falls.min():.6g}"
         )
     expected = np.tile(oracle.activate(z, case.problem.activation), (len(P), 1))
-    same(outputs, expected, slack, f"the output of a hidden unit at z = {', '.join(f'{v:.4g}' for v in z)}")
+    what = f"the output of a hidden unit at z = {', '.join(f'{v:.4g}' for v in z)}"
+    try:
+        same(outputs, expected, slack, what)
+    except Broken as broken:
+        raise Broken(str(broken), diagnosis=_clipped(case.problem.activation, z, outputs[0], slack)) from None
+
+
+def _clipped(activation: str, z: Float, outputs: Float, slack: float) -> str | None:
+    """The id of the mistake if the outputs are those of pre-activations clipped to some +-c."""
+    if activation == "relu":
+        return None
+    for c in np.arange(1.0, 12.0, 0.5):
+        clipped = np.clip(z, -c, c)
+        if (clipped != z).any() and np.allclose(
+            outputs, oracle.activate(clipped, activation), atol=slack, rtol=0.0
+        ):
+            return "preactivation_clipped"
+    return None

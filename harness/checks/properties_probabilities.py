@@ -23,7 +23,7 @@ def extreme_logits_give_finite_probabilities(ctx: Context) -> Evidence:
 
 def saturated_units_stay_finite(ctx: Context) -> Evidence:
     """Hidden pre-activations of 1,000 and -1,000 saturate: probabilities stay finite and sum to 1."""
-    return for_all(ctx, _saturated, rows=(1, 4))
+    return for_all(ctx, _saturated, rows=(1, 4), each=True)
 
 
 def an_extreme_row_changes_no_other(ctx: Context) -> Evidence:
@@ -46,9 +46,10 @@ def permuting_classes_permutes_probabilities(ctx: Context) -> Evidence:
     return for_all(ctx, _permuted_classes)
 
 
-def _is_distribution(P: Float, tolerance: float, what: str) -> None:
+def _is_distribution(P: Float, tolerance: float, what: str, *, overflow: str | None = None) -> None:
     if not np.isfinite(P).all():
-        raise Broken(f"{what}: {int((~np.isfinite(P)).sum())} of {P.size} probabilities are NaN or infinite")
+        count = int((~np.isfinite(P)).sum())
+        raise Broken(f"{what}: {count} of {P.size} probabilities are NaN or infinite", diagnosis=overflow)
     if P.min() < 0.0 or P.max() > 1.0 + tolerance:
         raise Broken(f"{what}: probabilities should lie in [0, 1], found {P.min():.9g} to {P.max():.9g}")
     same(P.sum(axis=1), np.ones(len(P)), tolerance, f"{what}: the sum of a row")
@@ -67,7 +68,7 @@ def _extreme_logits(case: Case) -> None:
     weights[-1] = EXTREME * np.array([digits[i % 5] for i in range(classes)], dtype=np.float64)
     P = case.probabilities(weights=weights)
     what = f"logits {', '.join(f'{v:g}' for v in weights[-1])}"
-    _is_distribution(P, case.tolerance, what)
+    _is_distribution(P, case.tolerance, what, overflow="softmax_overflow")
     best = weights[-1] == weights[-1].max()
     same(P, np.tile(best / best.sum(), (len(P), 1)), case.tolerance, what)
 
@@ -77,7 +78,9 @@ def _saturated(case: Case) -> None:
     if len(weights) > 2:
         signs = np.where(case.rng.integers(0, 2, weights[1].shape) == 0, -1.0, 1.0)
         weights[1] = 1000.0 * signs
-    _is_distribution(case.probabilities(weights=weights), case.tolerance, "hidden pre-activations of +-1000")
+    P = case.probabilities(weights=weights)
+    what = "hidden pre-activations of +-1000"
+    _is_distribution(P, case.tolerance, what, overflow="activation_overflow")
 
 
 def _extreme_row(case: Case) -> None:
@@ -91,6 +94,11 @@ def _extreme_row(case: Case) -> None:
     X[place, 0] = 1.0
     extreme = case.probabilities(weights=weights, X=X)
     others = np.arange(len(X)) != place
+    if np.isfinite(calm).all() and not np.isfinite(extreme[others]).all():
+        raise Broken(
+            f"row {place} made extreme, the other rows are NaN: take each row's own maximum off its logits",
+            diagnosis="softmax_global_max",
+        )
     same(
         extreme[others], calm[others], case.tolerance, f"row {place} made extreme, another row's probability"
     )

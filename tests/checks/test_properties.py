@@ -1,4 +1,4 @@
-"""Each property holds for right code, in float64 and float32, and breaks where an implementation breaks it."""
+"""Each property holds for right code, in float64 and float32, and breaks where an implementation is wrong."""
 
 import itertools
 
@@ -366,13 +366,11 @@ def test_one_seed_asks_the_same_cases_and_another_asks_others():
 
         class Watched(Network):
             def predict_proba(self, X):
-                cases.append(X.tobytes())
+                if np.ptp(X) > 0:  # a constant batch only asks whether the network can be built
+                    cases.append(X.tobytes())
                 return super().predict_proba(X)
 
-        ctx = context(Watched, seed)
-        assert not ctx.float32
-        cases.clear()
-        RUNS["rows_are_distributions"](ctx)
+        RUNS["rows_are_distributions"](context(Watched, seed))
         return cases
 
     assert asked(7) == asked(7)
@@ -398,7 +396,7 @@ def test_code_that_answers_at_random_is_a_counterexample_not_an_error():
 
         def predict_proba(self, X):
             Fickle.count += 1
-            return super().predict_proba(X) * (1.5 if Fickle.count % 7 == 0 else 1.0)
+            return super().predict_proba(X) * (0.5 if Fickle.count % 7 == 0 else 1.0)
 
     caught = []
     for seed in range(10):
