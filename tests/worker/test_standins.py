@@ -1,4 +1,4 @@
-"""Stand-ins: inert where nobody looks, working where training loops rely on them, refusing where it matters."""
+"""Stand-ins: inert where nobody looks, working where training loops rely on it, refusing where it matters."""
 
 import sys
 
