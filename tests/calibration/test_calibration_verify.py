@@ -54,6 +54,7 @@ def test_identical_needs_every_figure() -> None:
     runs = seeds(94.0, 94.1, 94.2, 94.3)
     same = replace(runs[0], seconds=99.0)
     assert compare(runs[0], same, runs, false_alarm=0.01).identical
+    assert compare(runs[0], same, runs[:1], false_alarm=0.01).holds, "needs no other seed to vouch for it"
     for change in ({"epoch_loss": (1.5, 0.4)}, {"batch_loss": ()}, {"train_accuracy": 80.4}):
         assert not compare(runs[0], replace(runs[0], **change), runs, false_alarm=0.01).identical
 
