@@ -283,3 +283,88 @@ def test_a_loss_taken_from_probabilities_is_finite() -> None:
     loss = cross_entropy(declare({}), probabilities, probabilities, np.array([1, 0]))
     assert np.isfinite(loss)
     assert loss > 300
+
+
+LAYERED = """
+import numpy as np
+class Dense:
+    def __init__(self, m, n):
+        self.table = {"kernel": np.ones((n, m)), "bias": np.ones((1, n))}
+        self.slopes = None
+class Act: ...
+class Net:
+    def __init__(self, sizes):
+        self.stack = []
+        for m, n in zip(sizes[:-1], sizes[1:]):
+            self.stack += [Dense(m, n), Act()]
+    def dense(self): return [l for l in self.stack if isinstance(l, Dense)]
+    def run(self, X):
+        self.inputs = [X]
+        for layer in self.dense():
+            Z = self.inputs[-1] @ layer.table["kernel"].T + layer.table["bias"]
+            self.inputs.append(np.tanh(Z))
+        return Z
+    def pull(self, P, y):
+        d = P.copy()
+        d[np.arange(len(y)), y] -= 1
+        d /= len(y)
+        for k in reversed(range(len(self.dense()))):
+            layer = self.dense()[k]
+            layer.slopes = (d.T @ self.inputs[k], d.sum(0))
+            d = d @ layer.table["kernel"] * (1 - self.inputs[k] ** 2)
+def softmax(Z):
+    E = np.exp(Z - Z.max(1, keepdims=True))
+    return E / E.sum(1, keepdims=True)
+"""
+
+
+def layered(tmp_path: Path, **manifest: Any) -> Any:
+    path = tmp_path / "alice.py"
+    path.write_text(LAYERED)
+    functions = {"forward": "P = softmax(model.run(X))", "backward": "model.pull(P, y)"}
+    return load_submission(str(path), {"constructor": "Net(layer_sizes)", "functions": functions, **manifest})
+
+
+@pytest.mark.parametrize("sizes", [[6, 5, 3], [4, 4, 4]])
+def test_layer_objects_are_named_by_the_manifest(tmp_path: Path, sizes: list[int]) -> None:
+    """Dicts in objects in a list with other objects, (fan_out, fan_in) even where it cannot be seen."""
+    model = layered(
+        tmp_path,
+        layers="model.stack",
+        weights=["layers[k].table['kernel']", "layers[k].table['bias']"],
+        gradients=["layers[k].slopes[0]", "layers[k].slopes[1]"],
+        layout="out_in",
+    ).build(sizes, "tanh", 0)
+    weights = draw(sizes)
+    model.set_weights(weights)
+    X, y = np.random.default_rng(0).random((7, sizes[0])), np.arange(7) % 3
+    probabilities, loss, gradients = expected(weights, "tanh", X, y)
+    close(model.predict_proba(X), probabilities, 1e-10)
+    found_loss, found = model.loss_and_gradients(X, y)
+    close(found_loss, loss, 1e-10)
+    for got, want in zip(found, gradients, strict=True):
+        close(got, want, 1e-9)
+    assert not hasattr(model, "fit")
+
+
+def test_gradients_that_are_nowhere_are_not_provided(tmp_path: Path) -> None:
+    path = tmp_path / "alice.py"
+    path.write_text("import numpy as np\ndef init(s): return [np.ones((6, 3)), np.ones(3)]\n")
+    functions = {"forward": "np.full((len(X), 3), 1 / 3)", "backward": "None"}
+    manifest = {"constructor": "params = init(layer_sizes)", "functions": functions}
+    model = load_submission(str(path), manifest).build([6, 3], "relu", 0)
+    with pytest.raises(NotProvided, match="gradients cannot be found"):
+        model.loss_and_gradients(np.zeros((2, 6)), np.zeros(2, dtype=int))
+
+
+def test_networks_without_biases_say_so(tmp_path: Path) -> None:
+    path = tmp_path / "alice.py"
+    path.write_text("import numpy as np\ndef init(s): return [np.ones((6, 3))]\n")
+    manifest = {"constructor": "params = init(layer_sizes)", "bias": "none", "functions": {"forward": "X"}}
+    model = load_submission(str(path), manifest).build([6, 3], "relu", 0)
+    model.set_weights([np.full((6, 3), 2.0), np.zeros(3)])
+    weight, bias = model.get_weights()
+    assert weight[0, 0] == 2.0
+    assert np.array_equal(bias, np.zeros(3))
+    with pytest.raises(NotProvided, match="no biases"):
+        model.set_weights([np.ones((6, 3)), np.ones(3)])
