@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from harness.checks.context import Context
-from harness.checks.properties_drive import Broken, Case, Evidence, for_all, same, same_gradients
+from harness.checks.properties_case import Broken, Case, Evidence, same, same_gradients
+from harness.checks.properties_drive import for_all
 from harness.oracle import Float
 
 

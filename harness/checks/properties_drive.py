@@ -10,17 +10,14 @@ import contextlib
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from harness import oracle
-from harness.checks.context import SMALL, Context, Failed, NotApplicable, Problem, as_float64, tensor_names
-from harness.oracle import Float, Int
+from harness.checks.context import SMALL, Context, Failed, NotApplicable, Problem
+from harness.checks.properties_case import Broken, Case, Evidence, near_kink
 from harness.session import Model, SubmissionFault
-
-Evidence = dict[str, Any]
 
 EXAMPLES = 8  # on a small network: each costs the harness about a millisecond
 EXAMPLES_LARGE = 3  # where only the report's network can be built, each carries megabytes
@@ -29,67 +26,10 @@ SECONDS = 4.0  # a slow submission is asked fewer examples, but at least two
 SHRINKS = 40  # calls after the first counterexample
 ROWS = (1, 9)
 DRAWS = 64  # streams of weights and inputs in one search; every seed has its own
-# float32 sums taken in another order differ by about 1e-6: nearer to 0 than that, ReLU's derivative may flip.
-KINK = 2e-5
-
-
-class Broken(Exception):
-    """A case in which a property does not hold: what was expected and found, and the mistake if known."""
-
-    def __init__(self, message: str, *, diagnosis: str | None = None) -> None:
-        super().__init__(message)
-        self.diagnosis = diagnosis
 
 
 class _Stop(BaseException):
     """Ends Hypothesis's loop at once; it lets through what is no ``Exception``."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """One proposed case: a problem, the submission's model, and the property's own integers."""
-
-    ctx: Context
-    problem: Problem
-    model: Model
-    rng: np.random.Generator
-    numbers: Mapping[str, int]
-
-    def __getitem__(self, name: str) -> int:
-        return self.numbers[name]
-
-    @property
-    def tolerance(self) -> float:
-        """The relative tolerance for the submission's arithmetic."""
-        return self.ctx.tolerance
-
-    def probabilities(
-        self, *, weights: Sequence[Float] | None = None, X: Float | None = None, what: str = ""
-    ) -> Float:
-        """Return the submission's probabilities as float64, for other weights or rows where given."""
-        self.model.set_weights(self.problem.weights if weights is None else weights)
-        X = self.problem.X if X is None else X
-        P = self.model.predict_proba(X)
-        shape = (len(X), self.problem.layer_sizes[-1])
-        if P.shape != shape:
-            raise Broken(f"predict_proba{what} should have shape {shape}, found {P.shape}")
-        return P.astype(np.float64)
-
-    def loss(self, *, weights: Sequence[Float] | None = None, y: Int | None = None) -> float:
-        """Return the submission's loss, for other weights or labels where given."""
-        self.model.set_weights(self.problem.weights if weights is None else weights)
-        return self.model.loss_and_gradients(self.problem.X, self.problem.y if y is None else y)[0]
-
-    def evaluate(
-        self, *, weights: Sequence[Float] | None = None, X: Float | None = None, y: Int | None = None
-    ) -> tuple[float, list[Float]]:
-        """Return the submission's loss and gradients as float64, for other weights or rows where given."""
-        weights = self.problem.weights if weights is None else weights
-        self.model.set_weights(weights)
-        loss, gradients = self.model.loss_and_gradients(
-            self.problem.X if X is None else X, self.problem.y if y is None else y
-        )
-        return loss, as_float64(gradients, self.problem.weights, "gradients")
 
 
 def for_all(
@@ -129,6 +69,9 @@ def _searched(
     search = _Search(ctx=ctx, holds=holds, activations=activations, most=EXAMPLES_EACH if each else EXAMPLES)
     with contextlib.suppress(_Stop):
         _hypothesis(ctx, search, spans)
+    if search.broken is not None:
+        with contextlib.suppress(_Stop):
+            _least(search, spans)
     if search.fault is not None:
         raise search.fault
     if search.broken is not None:
@@ -209,6 +152,19 @@ def _hypothesis(ctx: Context, search: _Search, spans: Mapping[str, tuple[int, in
         seed((ctx.seed << 32) + key)(configured(given(**strategies)(example)))()
 
 
+def _least(search: _Search, spans: Mapping[str, tuple[int, int]]) -> None:
+    """Count each number up from its least value to the first that breaks; bits shrink near it, not to it."""
+    search.after = 0
+    for name, (low, _) in spans.items():
+        assert search.case is not None
+        numbers = search.case[1]
+        for value in range(low, min(numbers[name], low + 8)):
+            try:
+                search(**{**numbers, name: value})
+            except Broken:
+                break
+
+
 def _integers(low: int, high: int) -> Any:
     """Integers from low to high that shrink towards low, made of booleans.
 
@@ -248,48 +204,6 @@ def _posed(
         if activation != "relu" or not near_kink(problem):
             break
     return problem, rng
-
-
-def near_kink(problem: Problem) -> bool:
-    """Whether some hidden unit's pre-activation is so near 0 that float32 may round it to the other side."""
-    hidden = oracle.forward(problem.weights, problem.X, problem.activation)[1][:-1]
-    return any(float(np.abs(Z).min()) < KINK * float(np.abs(Z).max()) for Z in hidden)
-
-
-def with_rows(problem: Problem, chosen: Any) -> Problem:
-    """Return the problem with some of its rows, or with its rows in another order."""
-    return replace(problem, X=problem.X[chosen], y=problem.y[chosen])
-
-
-def same(found: Float, expected: Float, tolerance: float, what: str, *, scale: float | None = None) -> None:
-    """Raise Broken unless ``found`` is ``expected`` within ``tolerance`` x ``scale`` (else its norm)."""
-    size = float(np.linalg.norm(expected)) if scale is None else scale
-    error = float(np.linalg.norm(found - expected))
-    if error <= tolerance * size + 1e-12:
-        return
-    found, expected = np.atleast_1d(found), np.atleast_1d(expected)
-    worst = np.unravel_index(int(np.abs(found - expected).argmax()), found.shape)
-    place = f" at {[int(i) for i in worst]}" if found.size > 1 else ""
-    raise Broken(f"{what}: expected {expected[worst]:.9g}, found {found[worst]:.9g}{place}")
-
-
-def same_gradients(
-    found: Sequence[Float],
-    expected: Sequence[Float],
-    tolerance: float,
-    what: str,
-    *,
-    scales: Sequence[float] | None = None,
-) -> None:
-    """Raise Broken unless every tensor of ``found`` is that of ``expected``."""
-    for i, (name, f, e) in enumerate(zip(tensor_names(len(expected)), found, expected)):
-        same(
-            f,
-            e,
-            tolerance,
-            f"the gradient of {name}, {what}",
-            scale=scales[i] if scales is not None else None,
-        )
 
 
 def _failed(search: _Search) -> Failed:

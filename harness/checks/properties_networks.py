@@ -6,7 +6,8 @@ import numpy as np
 
 from harness import oracle
 from harness.checks.context import Context, NotApplicable
-from harness.checks.properties_drive import Broken, Case, Evidence, for_all, same, same_gradients
+from harness.checks.properties_case import Broken, Case, Evidence, same, same_gradients
+from harness.checks.properties_drive import for_all
 from harness.oracle import Float
 
 

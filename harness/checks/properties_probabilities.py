@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from harness.checks.context import Context
-from harness.checks.properties_drive import Broken, Case, Evidence, for_all, same
+from harness.checks.properties_case import Broken, Case, Evidence, same
+from harness.checks.properties_drive import for_all
 from harness.oracle import Float
 
 EXTREME = 1e4  # exact in float16, float32 and float64; its exponential overflows in all of them

@@ -8,7 +8,8 @@ import numpy as np
 
 from harness.checks import tolerances
 from harness.checks.context import Context, as_float64, tensor_names
-from harness.checks.properties_drive import Case, Evidence, for_all, same
+from harness.checks.properties_case import Case, Evidence, same
+from harness.checks.properties_drive import for_all
 from harness.oracle import Float
 from harness.records import Status
 from harness.session import SubmissionFault
