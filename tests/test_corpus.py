@@ -33,7 +33,8 @@ exp overflow | ReLU on logits | activation missing | the activation argument ign
 softmax over axis 0 | global max | no max shift | max - x | double softmax | log(p + eps) | clipped at 1e-3
 sum loss with mean gradient | binary cross entropy | squared error | only the diagonal of softmax's Jacobian
 sign | one-hot off by one | log2
-sum for mean | divided twice | divided by features | fixed 64 on a short batch | db mean | db scalar | db last row
+sum for mean | divided twice | divided by features | fixed 64 on a short batch
+db mean | db scalar | db last row
 db wrong axis | bias never updated | reshape where transpose is meant | (N, N) broadcast
 stale weights in the backward pass | applied twice | gradients not zeroed | gradients summed and never used
 a frozen layer | aliased arrays | decay on biases | decay doubled | decay spurious | decay not times lr

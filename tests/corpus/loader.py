@@ -71,7 +71,8 @@ class WrongCase:
     shows: tuple[str, ...]  # the quantities that differ from right (tests/corpus/quantities.py)
     fails: tuple[str, ...]  # groups of checks of which at least one must fail
     passes: tuple[str, ...]  # groups of checks that must pass throughout, or be skipped for the defect's sake
-    diagnosis: str = ""
+    diagnosis: str = ""  # the known mistake that it is, by the harness's name for it
+    also: tuple[str, ...] = ()  # other names that are right too: the same mistake seen from another check
     profile: str = "quick"  # the shortest profile that sees it, or "invisible"
     reason: str = ""  # why a profile other than quick is needed, or why nothing sees it
     activations: tuple[str, ...] = ACTIVATIONS  # the activations under which it shows
