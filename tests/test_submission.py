@@ -156,6 +156,7 @@ def test_a_path_may_be_one_file_or_one_folder(tmp_path):
         ("from tensorflow.keras.datasets import mnist", "scratch"),
         ("import tensorflow as tf\n(a, b), c = tf.keras.datasets.mnist.load_data()", "scratch"),
         ("import tensorflow as tf\nx = tf.matmul(a, b)\ny = tf.keras.datasets.mnist", "package"),
+        ("import torch as backend\nnet = make(backend)", "package"),
         ("import torchvision", "scratch"),
         ("import torch\nfrom torch.utils.data import DataLoader", "scratch"),
         ("x = 'import torch'", "scratch"),

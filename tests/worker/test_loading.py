@@ -34,7 +34,8 @@ def test_what_a_submission_raises_propagates_as_it_is(load):
 def test_future_imports_hold_for_the_whole_file(load):
     source = "from __future__ import annotations\n\nclass A:\n    def f(self) -> B: ...\n"
     load(source + CONTRACT)
-    load(source + CONTRACT, run="definitions")
+    loaded = load(source + "def build(a, b, c): return A.f.__annotations__\n", run="definitions")
+    assert loaded.build(1, 2, 3) == {"return": "B"}
     with pytest.raises(NameError):
         load(source.split("\n", 1)[1] + CONTRACT, run="all")
 
