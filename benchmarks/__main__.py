@@ -1,0 +1,108 @@
+"""``python -m benchmarks``: measure, print the targets, write the report; ``--full`` takes an hour or so."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+# Set before NumPy is imported, here and in every process started from here.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_name] = "1"
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
+
+from benchmarks.results import Results, Section  # noqa: E402
+
+FOLDER = Path(__file__).resolve().parent
+NAMES = ("training", "gradients", "grading", "starting", "growth")
+
+
+def main() -> int:
+    """Run what was asked for; the exit status is 1 if a target was missed and ``--strict`` was given."""
+    args = _arguments()
+    import torch
+
+    from benchmarks import machine, report
+
+    torch.set_num_threads(1)
+    started, date = time.perf_counter(), datetime.now(UTC)
+    facts = machine.describe()
+    sections = []
+    for name in NAMES:
+        if args.only and name not in args.only:
+            continue
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        sections.append(benchmarks(args)[name]())
+    facts["load at the end"] = f"{machine.load()} (1 minute)"
+    results = Results(
+        command=shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
+        date=f"{date:%Y-%m-%d %H:%M} UTC",
+        seconds=time.perf_counter() - started,
+        machine=facts,
+        sections=tuple(sections),
+    )
+    print("\n".join(report.target_lines(results.targets)))
+    # The report that the project keeps is of a whole run.
+    folder = args.output or (None if args.only or args.tiny else FOLDER)
+    for path in report.write(results, folder) if folder else ():
+        print(f"wrote {os.path.relpath(path)}", file=sys.stderr)
+    missed = [target for target in results.targets if target.met is False]
+    return 1 if missed and args.strict else 0
+
+
+def benchmarks(args: argparse.Namespace) -> dict[str, Callable[[], Section]]:
+    """Every benchmark with its extent: the default takes some ten minutes, ``--tiny`` one or two."""
+    from benchmarks import gradient_check, grading, growth, startup, training
+
+    tiny, full = args.tiny, args.full
+    rounds = args.rounds or (1 if tiny else 7)
+    few = args.rounds or (1 if tiny else 5)
+    all_activations = ("sigmoid", "tanh", "relu")
+    return {
+        "training": lambda: training.run(rounds=rounds, images=1_000 if tiny else 5_000),
+        "gradients": lambda: gradient_check.run(
+            rounds=few,
+            seeds=1 if tiny else 10 if full else 3,
+            activations=("sigmoid",) if tiny else all_activations if full else ("sigmoid", "relu"),
+            whole=full,
+        ),
+        "grading": lambda: grading.run(
+            rounds=few if full else min(few, 3),
+            images=1_000 if tiny else 30_000,
+            epochs=1 if tiny else 15,
+        ),
+        "starting": lambda: startup.run(rounds=few),
+        "growth": lambda: growth.run(plan=growth_plan(tiny=tiny, full=full)),
+    }
+
+
+def growth_plan(*, tiny: bool, full: bool) -> list[tuple[int, int]]:
+    """(submissions, workers) of each grading."""
+    counts = (1, 2) if tiny else (1, 10, 100, 200) if full else (1, 10, 30)
+    return [(count, workers) for count in counts for workers in (1, 2)]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=NAMES, help="these benchmarks only")
+    parser.add_argument("--rounds", type=int, metavar="N", help="kept rounds (default: 5 or 7)")
+    parser.add_argument(
+        "--full", action="store_true", help="classes of 200, all activations, nothing extrapolated"
+    )
+    parser.add_argument(
+        "--tiny", action="store_true", help="as little as possible: to see that everything runs"
+    )
+    parser.add_argument("--strict", action="store_true", help="exit with status 1 if a target was missed")
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="where to write (default: benchmarks, after a whole run)"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
