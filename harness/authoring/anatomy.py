@@ -21,6 +21,7 @@ class Function:
     parameters: tuple[str, ...]
     required: tuple[str, ...]
     keyword_only: frozenset[str] = frozenset()
+    starred: bool = False  # it takes any number of arguments: *layers
     returned: tuple[str, ...] = ()  # one entry for each value returned; "" where it is no plain name
     reads: frozenset[str] = frozenset()  # names and attributes, "self.lr" as "lr"
     assigns: bool = False  # it changes attributes, globals or what it is given
@@ -150,6 +151,7 @@ def _function(node: ast.FunctionDef, *, method: bool) -> Function:
         line=node.lineno,
         parameters=tuple(a.arg for a in [*positional[skipped:], *node.args.kwonlyargs]),
         required=tuple(a.arg for a in [*without_default[skipped:], *keyword]),
+        starred=node.args.vararg is not None,
         keyword_only=frozenset(a.arg for a in node.args.kwonlyargs),
         returned=_returned(node),
         reads=frozenset(_identifiers(own)),

@@ -70,13 +70,13 @@ def activation_choices(anatomy: Anatomy, *, parameter: bool) -> Iterator[tuple[s
             used.append("relu")
         yield from (("activation", {name: name}) for name in used or SYNONYMS)
         return
-    tables = [(n, keys) for n, keys in anatomy.tables.items() if _named(keys)]
+    tables = [(n, keys) for n, keys in anatomy.tables.items() if named(keys)]
     for name, keys in tables:
-        own = _named(keys)
+        own = named(keys)
         yield f"{name}[activation]", {} if _usual(own) else own
-    classes = _named([c.name for c in anatomy.classes])
-    functions = _named([f.name for f in anatomy.functions])
-    texts = _named(sorted(anatomy.constants))
+    classes = named([c.name for c in anatomy.classes])
+    functions = named([f.name for f in anatomy.functions])
+    texts = named(sorted(anatomy.constants))
     if not texts or all(key == own for key, own in texts.items()):
         yield "activation", {}
     for own in (texts, classes, functions):
@@ -84,7 +84,7 @@ def activation_choices(anatomy: Anatomy, *, parameter: bool) -> Iterator[tuple[s
             yield "activation" if own is texts else "{activation}", own
 
 
-def _named(names: list[str] | tuple[str, ...]) -> dict[str, str]:
+def named(names: list[str] | tuple[str, ...]) -> dict[str, str]:
     """The contract's activations that some of the names stand for, exact names first."""
     found = {}
     for activation, synonyms in SYNONYMS.items():

@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.authoring import roles
 from harness.authoring.anatomy import Anatomy, Class, Function
+from harness.authoring.containers import container_calls, container_passes
 from harness.authoring.hints import activation_choices
 from harness.authoring.passes import (
     TRAINING,
@@ -55,6 +56,7 @@ def guesses(anatomy: Anatomy) -> Iterator[Guess]:
     yield from _sklearn(anatomy)
     yield from _keras(anatomy)
     yield from _objects(anatomy)
+    yield from _containers(anatomy)
     yield from _functions(anatomy)
     yield from _globals(anatomy)
 
@@ -175,6 +177,13 @@ def _with_loss(functions: dict[str, str], loss: str) -> dict[str, str]:
     """The functions with the loss between forward and backward, where it is run."""
     after = {name: text for name, text in functions.items() if name != "forward"}
     return {"forward": functions["forward"], "loss": loss, **after}
+
+
+def _containers(anatomy: Anatomy) -> Iterator[Guess]:
+    for name, made, table in container_calls(anatomy):
+        for functions in container_passes(anatomy, name):
+            kind = f"layer objects in a {name}"
+            yield Guess(kind=kind, keys=_keys(made, table), functions=functions)
 
 
 def _likeness(cls: Class) -> int:

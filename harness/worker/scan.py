@@ -112,11 +112,14 @@ def local_imports(tree: ast.AST) -> set[str]:
 
 def framework_uses(tree: ast.AST) -> list[Use]:
     """Every use of a machine-learning framework other than its helpers (data sets, metrics, splitting)."""
-    bound = {name: dotted for name, dotted, _ in imports(tree) if dotted.split(".")[0] in FRAMEWORKS}
+    framework = [entry for entry in imports(tree) if entry[1].split(".")[0] in FRAMEWORKS]
+    if not framework:
+        return []
+    bound = {name: dotted for name, dotted, _ in framework}
     uses = [
         Use(dotted=dotted, line=line)
-        for _, dotted, line in imports(tree)
-        if dotted.split(".")[0] in FRAMEWORKS and not is_helper(dotted) and not leads_to_helper(dotted)
+        for _, dotted, line in framework
+        if not is_helper(dotted) and not leads_to_helper(dotted)
     ]
     inner: set[int] = set()  # names that are the root of a longer chain already looked at
     for node in ast.walk(tree):

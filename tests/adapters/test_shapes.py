@@ -39,6 +39,7 @@ CASES = [
     Case(name="dict_columns"),
     Case(name="float_lists", activations=("tanh",), fits=False),
     Case(name="keras_like"),
+    Case(name="layer_container", activations=("sigmoid", "relu")),
     Case(name="layer_objects"),
     Case(name="notebook", activations=("relu",)),
     Case(name="notebook_cells"),

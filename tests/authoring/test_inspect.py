@@ -19,6 +19,7 @@ QUICK = {
     "attributes",
     "bias_row",
     "keras_like",
+    "layer_container",
     "layer_objects",
     "notebook",
     "notebook_cells",
