@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup grade test test-all lint bench validate reproduce clean
+.PHONY: help setup grade test test-all lint bench bench-class validate reproduce clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,9 @@ lint: setup  ## ruff and mypy
 
 bench: setup  ## measure speed beside what people would use instead
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-class: setup  ## grade a generated class of 200: throughput, overhead, memory, grading again
+	$(BIN)/python -m benchmarks.bench_class $(ARGS)
 
 validate: setup  ## measure the error rates of the harness on known-right and known-wrong submissions
 	$(BIN)/python -m tests.validate $(ARGS)
