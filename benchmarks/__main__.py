@@ -60,37 +60,39 @@ def benchmarks(args: argparse.Namespace) -> dict[str, Callable[[], Section]]:
     from benchmarks import gradient_check, grading, growth, startup, training
 
     tiny, full = args.tiny, args.full
-    rounds = args.rounds or (1 if tiny else 7)
-    few = args.rounds or (1 if tiny else 5)
+    rounds = args.rounds or (1 if tiny else 11 if full else 5)
     all_activations = ("sigmoid", "tanh", "relu")
     return {
-        "training": lambda: training.run(rounds=rounds, images=1_000 if tiny else 5_000),
+        "training": lambda: training.run(rounds=rounds, images=1_000 if tiny else 30_000 if full else 4_000),
         "gradients": lambda: gradient_check.run(
-            rounds=few,
+            rounds=rounds,
             seeds=1 if tiny else 10 if full else 3,
             activations=("sigmoid",) if tiny else all_activations if full else ("sigmoid", "relu"),
             whole=full,
         ),
         "grading": lambda: grading.run(
-            rounds=few if full else min(few, 3),
+            rounds=rounds if full else min(rounds, 3),
             images=1_000 if tiny else 30_000,
             epochs=1 if tiny else 15,
         ),
-        "starting": lambda: startup.run(rounds=few),
+        "starting": lambda: startup.run(rounds=rounds),
         "growth": lambda: growth.run(plan=growth_plan(tiny=tiny, full=full)),
     }
 
 
 def growth_plan(*, tiny: bool, full: bool) -> list[tuple[int, int]]:
     """(submissions, workers) of each grading."""
-    counts = (1, 2) if tiny else (1, 10, 100, 200) if full else (1, 10, 30)
-    return [(count, workers) for count in counts for workers in (1, 2)]
+    if tiny:
+        return [(1, 1), (2, 2)]
+    if full:
+        return [(count, workers) for count in (1, 10, 100, 200) for workers in (1, 2)]
+    return [(1, 1), (10, 1), (1, 2), (10, 2), (30, 2)]
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=NAMES, help="these benchmarks only")
-    parser.add_argument("--rounds", type=int, metavar="N", help="kept rounds (default: 5 or 7)")
+    parser.add_argument("--rounds", type=int, metavar="N", help="kept rounds (default: 5, of long runs 3)")
     parser.add_argument(
         "--full", action="store_true", help="classes of 200, all activations, nothing extrapolated"
     )

@@ -21,7 +21,12 @@ def contenders(subject: Subject, listed: Sequence[Way]) -> list[Contender]:
 
     def checking(way: Way) -> Contender:
         name = way.name if way.share == 1 else f"{way.name} (extrapolated)"
-        return Contender(name=name, run=lambda: way.rejects(subject), scale=1 / way.share)
+        return Contender(
+            name=name,
+            prepare=subject.slopes.clear,
+            run=lambda: way.rejects(subject),
+            scale=1 / way.share,
+        )
 
     return [checking(way) for way in listed]
 

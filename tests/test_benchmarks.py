@@ -112,7 +112,7 @@ def test_every_contender_makes_the_same_updates(activation):
 
 
 def test_contenders_shuffle_when_asked_and_train_all_epochs():
-    X, y = batches(130)
+    X, y = batches(192)
     start = training.starting_weights()
     straight = by_the_oracle(by_the_oracle(start, X, y, "tanh", 0.01, 64), X, y, "tanh", 0.01, 64)
     for name, trainer in training.trainers(start, "tanh").items():
