@@ -83,11 +83,11 @@ def load_manifest(path: Path) -> Manifest:
     """Read and check one TOML file; raises ManifestError naming the file, the key and the nearest one."""
     where = path.name if path.parent.name == "" else f"{path.parent.name}/{path.name}"
     try:
-        raw = path.read_bytes()
+        raw = _bounded(path)
     except OSError as error:
         raise ManifestError(f"{where} cannot be read: {error.strerror or error}") from None
     if len(raw) > MANIFEST_LIMIT:
-        raise ManifestError(f"{where} has {len(raw)} bytes, at most {MANIFEST_LIMIT} are read")
+        raise ManifestError(f"{where} is larger than the {MANIFEST_LIMIT} bytes that are read")
     manifest = parse_manifest(raw, where)
     if manifest.adapter is not None and manifest.adapter.endswith(".py"):
         source = _adapter_source(path.parent, manifest.adapter, where)
@@ -98,6 +98,14 @@ def load_manifest(path: Path) -> Manifest:
 def parse_manifest(raw: bytes, where: str = "submission.toml") -> Manifest:
     """Check the text of a manifest (UTF-8 TOML) without reading any other file."""
     return _checked(_toml(raw, where), where, source=None)
+
+
+def _bounded(path: Path) -> bytes:
+    """The start of a regular file; a pipe would be waited for, and a large file need not be read."""
+    if not path.is_file():
+        raise OSError(None, "not a regular file" if path.exists() else "no such file")
+    with path.open("rb") as file:
+        return file.read(MANIFEST_LIMIT + 1)
 
 
 def _toml(raw: bytes, where: str) -> dict[str, Any]:
@@ -114,7 +122,7 @@ def _adapter_source(folder: Path, name: str, where: str) -> str:
     try:
         if not path.resolve(strict=True).is_relative_to(folder.resolve()):
             raise ManifestError(f"{where}: adapter {name!r} leaves the submission's folder")
-        raw = path.read_bytes()
+        raw = _bounded(path)
     except OSError as error:
         raise ManifestError(f"{where}: adapter {name!r} cannot be read: {error.strerror or error}") from None
     if len(raw) > MANIFEST_LIMIT:

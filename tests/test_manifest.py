@@ -1,6 +1,7 @@
 """The manifest's reader: what it accepts, and that every refusal names the key and the nearest valid one."""
 
 import json
+import os
 
 import pytest
 
@@ -103,7 +104,7 @@ def test_other_encodings_are_refused_plainly():
 def test_a_long_manifest_is_not_read(tmp_path):
     path = tmp_path / "submission.toml"
     path.write_bytes(b"#" * (65 << 10))
-    with pytest.raises(ManifestError, match="at most 65536"):
+    with pytest.raises(ManifestError, match="larger than the 65536"):
         load_manifest(path)
 
 
@@ -135,3 +136,13 @@ def test_an_adapter_file_does_not_lead_out_of_the_folder(tmp_path):
     (folder / "submission.toml").write_text('adapter = "bridge.py"')
     with pytest.raises(ManifestError, match="leaves the submission's folder"):
         load_manifest(folder / "submission.toml")
+
+
+def test_pipes_are_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "submission.toml")
+    with pytest.raises(ManifestError, match="not a regular file"):
+        load_manifest(tmp_path / "submission.toml")
+    os.mkfifo(tmp_path / "bridge.py")
+    (tmp_path / "other.toml").write_text('adapter = "bridge.py"')
+    with pytest.raises(ManifestError, match="not a regular file"):
+        load_manifest(tmp_path / "other.toml")

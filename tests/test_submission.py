@@ -284,3 +284,19 @@ def test_no_source_stops_the_reading(tmp_path, source):
     submissions = found(tmp_path)
     assert submissions["alice"].part == "scratch"
     assert submissions["bob"].part == "package"
+
+
+def test_pipes_are_not_waited_for(tmp_path):
+    (tmp_path / "alice.py").write_text(CODE)
+    for name in ("bob.py", "x.toml", "alice.toml"):
+        os.mkfifo(tmp_path / name)
+    folder = tmp_path / "carol"
+    folder.mkdir()
+    (folder / "submission.py").write_text("import helper\n")
+    os.mkfifo(folder / "helper.py")
+    os.mkfifo(folder / "submission.toml")
+    submissions = found(tmp_path)
+    assert submissions["alice"].problem is None
+    assert "neither a file nor a folder" in submissions["bob"].problem
+    assert submissions["carol"].problem is None
+    assert any("helper.py is not a regular file" in note for note in submissions["carol"].notes)
