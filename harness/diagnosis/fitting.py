@@ -128,5 +128,16 @@ def ratio(found: Float, expected: Float) -> float:
     return float(np.vdot(expected, found)) / square if square > 0 else 0.0
 
 
+def float16(values: Float) -> Float:
+    """Return values rounded to float16."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float16).astype(np.float64)
+
+
+def float16_by_float32(values: Float) -> Float:
+    """Return values rounded to float32 and then to float16, as PyTorch does and float32 code must."""
+    return float16(values.astype(np.float32).astype(np.float64))
+
+
 def _length(values: Sequence[float], scales: Sequence[float]) -> float:
     return float(np.sqrt(sum((v / s) ** 2 for v, s in zip(values, scales))))

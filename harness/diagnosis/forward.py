@@ -8,7 +8,7 @@ import numpy as np
 
 from harness import oracle
 from harness.diagnosis.activations import Listed, activations, leak, logits, softmax
-from harness.diagnosis.fitting import name
+from harness.diagnosis.fitting import float16, float16_by_float32, name
 from harness.diagnosis.passes import Pass
 from harness.diagnosis.types import Diagnosis, Hypothesis, Posed
 from harness.oracle import Float
@@ -134,13 +134,18 @@ def _structure(net: Pass) -> Listed:
             "the last layer's bias is not used",
             lambda: softmax(logits(net, biases=lambda k, b: 0.0 * b if k == net.depth else b)),
         )
-    yield "bias_missing", "no bias is used", lambda: softmax(logits(net, biases=lambda k, b: 0.0 * b))
-    yield "bias_sign", "the biases are subtracted", lambda: softmax(logits(net, biases=lambda k, b: -b))
     yield (
-        "bias_integer",
-        "the biases are cut to integers: make their arrays float",
-        lambda: softmax(logits(net, biases=lambda k, b: np.trunc(b))),
+        "bias_missing",
+        "no bias is used, or all are cut to 0",
+        lambda: softmax(logits(net, biases=lambda k, b: 0.0 * b)),
     )
+    yield "bias_sign", "the biases are subtracted", lambda: softmax(logits(net, biases=lambda k, b: -b))
+    if any(np.trunc(b).any() for b in net.weights[1::2]):  # else there is nothing left of them
+        yield (
+            "bias_integer",
+            "the biases are cut to integers: make their arrays float",
+            lambda: softmax(logits(net, biases=lambda k, b: np.trunc(b))),
+        )
     yield (
         "reshape_for_transpose",
         "W is reshaped where it should be transposed",
@@ -213,21 +218,18 @@ def _inputs(net: Pass) -> Listed:
 
 
 def _precision(net: Pass) -> Listed:
-    def half(A: Float) -> Float:
-        return A.astype(np.float16).astype(np.float64)
-
     where = "are rounded to float16, which keeps three digits"
-    with np.errstate(over="ignore"):
+    for half in (float16, float16_by_float32):
         rounded = [half(w) for w in net.weights]
-    yield "float16", f"weights and biases {where}", lambda: softmax(logits(net, weights=rounded))
-    yield (
-        "float16",
-        f"the weights {where}",
-        lambda: softmax(logits(net, weights=[r if r.ndim == 2 else w for r, w in zip(rounded, net.weights)])),
-    )
-    yield "float16", f"the hidden activations {where}", lambda: softmax(logits(net, keep=half))
-    yield "float16", f"the inputs {where}", lambda: softmax(logits(net, X=half(net.X)))
-    yield "float16", f"the probabilities {where}", lambda: half(net.P)
+        matrices = [r if r.ndim == 2 else w for r, w in zip(rounded, net.weights)]
+        for what, predict in (
+            ("weights and biases", lambda w=rounded: softmax(logits(net, weights=w))),
+            ("the weights", lambda w=matrices: softmax(logits(net, weights=w))),
+            ("the hidden activations", lambda half=half: softmax(logits(net, keep=half))),
+            ("the inputs", lambda half=half: softmax(logits(net, X=half(net.X)))),
+            ("the probabilities", lambda half=half: half(net.P)),
+        ):
+            yield "float16", f"{what} {where}", predict
     for digits in (2, 3, 4, 5, 6):
         yield (
             "probabilities_rounded",

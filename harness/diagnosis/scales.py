@@ -21,9 +21,9 @@ def constants(net: Pass) -> list[tuple[str, float, str]]:
     """Return (id, factor to the mean gradient, what to do) of the divisions that people get wrong."""
     n, features, classes = net.n, net.features, net.classes
     listed = [
-        ("scale_N", float(n), "they are sums: divide by the batch size"),
-        ("scale_1_over_N", 1 / n, "they are divided by the batch size twice: once is enough"),
-        ("scale_1_over_N2", 1 / n**2, "they are divided by the batch size three times: once is enough"),
+        ("scale_N", float(n), "divide by the batch size"),
+        ("scale_1_over_N", 1 / n, "divide by the batch size once, not twice"),
+        ("scale_1_over_N2", 1 / n**2, "divide by the batch size once, not three times"),
         ("scale_2", 2.0, "the factor 2 belongs to the squared error, cross entropy has none"),
         ("scale_1_over_2", 0.5, "a factor 1/2 belongs to the squared error, cross entropy has none"),
         ("scale_minus_1", -1.0, "the sign is wrong: delta is probabilities minus labels"),
@@ -90,7 +90,6 @@ def _by_layer(net: Pass) -> Iterator[Hypothesis]:
     for name, base, what in (
         ("divided_in_each_layer", 1 / n, "divides the error by the batch size again"),
         ("multiplied_in_each_layer", n, "multiplies the error by the batch size again"),
-        ("sign_in_each_layer", -1.0, "turns the error's sign round"),
     ):
         factors = [base ** (depth - 1 - i // 2) for i in range(2 * depth)]
         sentence = (

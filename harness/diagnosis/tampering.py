@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from harness.diagnosis.fitting import float16, float16_by_float32
 from harness.diagnosis.trajectory import Step, Trajectory, Weights, hypothesis
 from harness.diagnosis.types import Hypothesis
 from harness.oracle import Float
@@ -95,16 +96,13 @@ def rounded_starts(path: Trajectory) -> Iterator[Hypothesis]:
             )
 
 
-def _half(w: Float) -> Float:
-    return w.astype(np.float16).astype(np.float64)
-
-
 def _decimals(digits: int) -> Keep:
     return lambda w: np.round(w, digits)
 
 
 _ROUNDINGS: list[tuple[str, str, Keep]] = [
-    ("float16", "the weights are rounded to float16 after each step", _half),
+    ("float16", "the weights are rounded to float16 after each step", float16),
+    ("float16", "the weights are rounded to float16 after each step", float16_by_float32),
     *(
         (
             "weights_rounded",
