@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 from harness.calibration.runs import Run, describe_key
 from harness.calibration.train import Job, run_job
+from harness.denormals import flush_denormals
 from harness.errors import BackcheckError
 
 _THREAD_SETTINGS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -29,7 +30,7 @@ def run_jobs(jobs: Sequence[Job], *, processes: int, keep: Callable[[Run], None]
     context = multiprocessing.get_context("spawn")
     with (
         _children_on_one_thread(),
-        ProcessPoolExecutor(min(processes, len(jobs)), context, initializer=_die_quietly) as pool,
+        ProcessPoolExecutor(min(processes, len(jobs)), context, initializer=_prepare) as pool,
     ):
         waiting = {pool.submit(run_job, job): job for job in jobs}
         try:
@@ -52,9 +53,10 @@ def run_jobs(jobs: Sequence[Job], *, processes: int, keep: Callable[[Run], None]
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _die_quietly() -> None:
-    """In a worker: end on Ctrl-C without a traceback; the parent speaks for all."""
+def _prepare() -> None:
+    """In a worker: end on Ctrl-C without a traceback, since the parent speaks for all; flush denormals."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    flush_denormals()
 
 
 @contextmanager

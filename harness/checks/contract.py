@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from harness import oracle
-from harness.checks.context import DEPTHS, MAIN, SMALL, Context, Failed, as_float64
+from harness.checks.context import DEPTHS, SMALL, Context, Failed, as_float64
 from harness.records import Status
 from harness.session import SubmissionFault
 
@@ -16,7 +16,7 @@ Evidence = dict[str, Any]
 
 def builds(ctx: Context, activation: str) -> Evidence:
     """``build`` makes the report's network, and ``predict_proba`` answers (n, classes) real numbers."""
-    sizes = MAIN if ctx.can_build(MAIN, activation) else ctx.work_network(activation)
+    sizes = ctx.networks(activation)[0]
     model = ctx.session.build(sizes, activation, 1)
     for count in (1, 7):
         P = model.predict_proba(np.full((count, sizes[0]), 0.25))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 HARNESS = Path(__file__).resolve().parents[1]
 # The worker's share of the harness. Specifications, references, calibration and tests stay outside.
-HARNESS_PARTS = ("__init__.py", "errors.py", "wire.py", "worker", "sandbox")
+HARNESS_PARTS = ("__init__.py", "denormals.py", "errors.py", "wire.py", "worker", "sandbox")
 LOADER_CACHE = Path("/etc/ld.so.cache")
 SYSTEM_FILES = (
     "/etc/ld.so.cache",

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from harness import wire
+from harness.denormals import flush_denormals
 from harness.worker.faults import describe
 from harness.worker.loading import Loaded, load_submission
 
@@ -200,6 +201,7 @@ def serve(channel: socket.socket) -> int:
 
 def main() -> None:
     """Serve on the inherited socket and leave without running what the submission registered at exit."""
+    flush_denormals()
     channel = socket.socket(fileno=int(sys.argv[1]))
     with contextlib.suppress(wire.ChannelClosed):
         serve(channel)
