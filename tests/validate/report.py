@@ -49,12 +49,11 @@ class Measured:
 
     def caught(self, profile: str) -> dict[str, bool]:
         """Whether each wrong case was caught in every grading under a profile, or in ``quick`` before it."""
-        bases = {RIGHT_SOURCES[case.source]: case.id for case in self.right.values() if not case.edits and
-                 case.source in RIGHT_SOURCES}  # fmt: skip
+        bases = {case.source: case.id for case in self.right.values() if not case.edits}
         first = {g.case: g for g in reversed(self.of(self.right, "quick"))}
         outcomes: dict[str, bool] = {}
         for grading in self.of(self.wrong, profile):
-            base = first.get(bases.get(RIGHT_SOURCES[self.wrong[grading.case].source], ""))
+            base = first.get(bases.get(self.wrong[grading.case].source, ""))
             found = rates.caught(grading, base)
             outcomes[grading.case] = outcomes.get(grading.case, True) and found
         return outcomes
@@ -66,12 +65,6 @@ class Measured:
             for name, found in self.caught("quick").items()
             if not found and self.wrong[name].profile != "invisible"
         ]
-
-
-RIGHT_SOURCES = {
-    f"bases/{name}.py": name
-    for name in ("functions", "classes", "columns", "layers", "torch_module", "torch_tensors")
-}
 
 
 def targets(measured: Measured) -> list[Target]:
