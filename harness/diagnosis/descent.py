@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -20,9 +20,10 @@ def descent(path: Trajectory, found: Weights) -> Iterator[Hypothesis]:
     """Yield the mistakes of gradient descent without weight decay; ``found`` are displacements."""
     yield from _counts(path)
     yield from _rates(path, found)
-    yield from _order(path)
     yield from _memory(path, found)
-    yield from tampering(path)
+    if not path.costly:
+        yield from _order(path)
+        yield from tampering(path)
 
 
 def still(path: Trajectory, found: Weights) -> Iterator[Hypothesis]:
@@ -98,7 +99,7 @@ def _counts(path: Trajectory) -> Iterator[Hypothesis]:
 def _rates(path: Trajectory, found: Weights) -> Iterator[Hypothesis]:
     asked = path.learning_rate
     for rate in ROUND_RATES:
-        if abs(rate - asked) > 1e-9:
+        if abs(rate - asked) > 1e-9 and not path.costly:
             yield hypothesis(
                 "learning_rate_ignored",
                 f"the steps are those of learning rate {rate:g}, {asked:g} was asked for",
@@ -110,12 +111,16 @@ def _rates(path: Trajectory, found: Weights) -> Iterator[Hypothesis]:
     def scheduled(decay: float) -> Weights:
         return path.run(_with_rates(path, lambda number: asked * decay**number))
 
-    shrink = _fit(scheduled, found, 0.9)
-    if shrink is not None and 0.05 < shrink < 1.5 and abs(shrink - 1.0) > 1e-6:
-        sentence = (
-            f"the learning rate is multiplied by {shrink:.4g} after each epoch: it should stay as asked for"
-        )
-        yield hypothesis("learning_rate_decays", sentence, lambda: scheduled(shrink))
+    for shrink in _constants(path, scheduled, found, (0.9, 0.95, 0.99, 0.5, 0.1)):
+        if 0.05 < shrink < 1.5 and abs(shrink - 1.0) > 1e-6:
+            yield hypothesis(
+                "learning_rate_decays",
+                (
+                    f"the learning rate is multiplied by {shrink:.4g} after "
+                    "each epoch: it should stay as asked for"
+                ),
+                lambda s=shrink: scheduled(s),  # type: ignore[misc]
+            )
     sentence = "the learning rate is divided by the number of the epoch: it should stay as asked for"
     inverse = _with_rates(path, lambda number: asked / (number + 1))
     yield hypothesis("learning_rate_decays", sentence, lambda: path.run(inverse))
@@ -187,13 +192,17 @@ def _memory(path: Trajectory, found: Weights) -> Iterator[Hypothesis]:
 
     yield hypothesis("stale_gradient", "every step uses the gradient of the first", lambda: path.run(fixed))
     for nesterov in (False, True):
-        beta = _fit(lambda b, nesterov=nesterov: _momentum(path, b, nesterov=nesterov), found, 0.5)  # type: ignore[misc]
-        if beta is not None and 1e-4 < beta < 0.9999:
-            yield hypothesis(
-                "momentum_spurious",
-                f"the steps carry momentum {beta:.4g}, which was not asked for",
-                lambda b=beta, nesterov=nesterov: _momentum(path, b, nesterov=nesterov),  # type: ignore[misc]
-            )
+
+        def carried(beta: float, nesterov: bool = nesterov) -> Weights:
+            return _momentum(path, beta, nesterov=nesterov)
+
+        for beta in _constants(path, carried, found, (0.5, 0.9, 0.95, 0.99)):
+            if 1e-4 < beta < 0.9999:
+                yield hypothesis(
+                    "momentum_spurious",
+                    f"the steps carry momentum {beta:.4g}, which was not asked for",
+                    lambda b=beta, carried=carried: carried(b),  # type: ignore[misc]
+                )
 
 
 def _momentum(path: Trajectory, beta: float, *, nesterov: bool = False) -> Weights:
@@ -211,6 +220,8 @@ def _momentum(path: Trajectory, beta: float, *, nesterov: bool = False) -> Weigh
 
 def spurious_decay(path: Trajectory, found: Weights) -> Iterator[Hypothesis]:
     """Yield weight decay that nobody asked for, its strength fitted to what was seen."""
+    if path.costly:
+        return  # one step has shown it before
     for who, decayed in (("weights", path.matrices), ("weights and biases", path.every)):
 
         def predict(strength: float, decayed: frozenset[int] = decayed) -> Weights:
@@ -231,6 +242,16 @@ def _first_guess(path: Trajectory, found: Weights, decayed: frozenset[int]) -> f
     flat = np.concatenate([rest[i].ravel() for i in chosen])
     whole = np.concatenate([path.start[i].ravel() for i in chosen])
     return -ratio(flat, whole) / (path.learning_rate * path.steps)
+
+
+def _constants(
+    path: Trajectory, predict: Callable[[float], Weights], found: Weights, likely: Sequence[float]
+) -> Sequence[float]:
+    """Return the constants to try: the one fitted, from the first likely one on, or the likely ones."""
+    if path.costly:
+        return likely
+    fitted = _fit(predict, found, likely[0])
+    return () if fitted is None else (fitted,)
 
 
 def _fit(predict: Callable[[float], Weights], found: Weights, start: float) -> float | None:

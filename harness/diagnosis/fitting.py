@@ -42,17 +42,21 @@ def name(
     ``expected`` is what right code gives. ``rounding`` is, for each tensor, the norm of the rounding that
     float32 code carries into it besides (that of the weights before a small step).
     """
-    listed = list(hypotheses)
     if any(f.shape != e.shape or not np.isfinite(f).all() for f, e in zip(found, expected)):
         return None
-    for tier in tiers:
-        target = Target(found, expected, tier, None if tier is FLOAT64 else rounding)
-        if not target.judged:
-            continue
-        fits = [h for h in listed if target.fits(h.predict())]
-        if fits:
-            first = fits[0]
-            alone = all(h.id == first.id for h in fits)
+    targets = [Target(found, expected, tier, None if tier is FLOAT64 else rounding) for tier in tiers]
+    targets = [target for target in targets if target.judged]
+    fits: list[list[Hypothesis]] = [[] for _ in targets]
+    for hypothesis in hypotheses if targets else ():
+        prediction = hypothesis.predict()
+        for target, fitting in zip(targets, fits):
+            if target.fits(prediction):
+                fitting.append(hypothesis)
+    # The most exact tier that any fits decides.
+    for fitting in fits:
+        if fitting:
+            first = fitting[0]
+            alone = all(hypothesis.id == first.id for hypothesis in fitting)
             return Diagnosis(id=first.id, sentence=first.sentence) if alone else None
     return None
 

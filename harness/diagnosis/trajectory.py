@@ -37,6 +37,8 @@ class Trajectory:
         self.every = frozenset(range(len(self.start)))
         self.matrices = frozenset(range(0, len(self.start), 2))
         self.biases = self.every - self.matrices
+        # Several steps of the report's network take a tenth of a second: there only the likeliest are tried.
+        self.costly = steps > 1 and sum(w.size for w in self.start) > 100_000
 
     def decays(self, of_matrices: float, of_biases: float) -> list[float]:
         """Return each tensor's decay: the one asked for, times a factor."""

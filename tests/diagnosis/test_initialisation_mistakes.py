@@ -1,0 +1,115 @@
+"""Initial weights from known mistaken distributions get their names; right and unknown ones get none."""
+
+import math
+import random
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from harness import diagnosis
+
+SIZES = (200, 120, 80, 10)
+
+
+def built(draw, bias=lambda rng, n: np.zeros(n), sizes=SIZES, seed=0):
+    rng = np.random.default_rng(seed)
+    return [w for i, o in pairwise(sizes) for w in (draw(rng, i, o), bias(rng, o))]
+
+
+def uniform(limit, low=-1.0):
+    return lambda rng, i, o: limit(i, o) * rng.uniform(low, 1.0, (i, o))
+
+
+def normal(sd):
+    return lambda rng, i, o: sd(i, o) * rng.standard_normal((i, o))
+
+
+def right(i, o):
+    return math.sqrt(6 / (i + o))
+
+
+def normal_biases(rng, n):
+    return rng.normal(0, 0.1, n)
+
+
+MISTAKES = [
+    ("init_sqrt3", uniform(lambda i, o: math.sqrt(3 / (i + o)))),
+    ("init_sqrt2", uniform(lambda i, o: math.sqrt(2 / (i + o)))),
+    ("init_limit_doubled", uniform(lambda i, o: 2 * right(i, o))),
+    ("init_no_root", uniform(lambda i, o: 6 / (i + o))),
+    ("init_fan_in", uniform(lambda i, o: math.sqrt(6 / i))),
+    ("init_fan_out", uniform(lambda i, o: math.sqrt(6 / o))),
+    ("init_framework", uniform(lambda i, o: 1 / math.sqrt(i))),
+    ("init_lecun", uniform(lambda i, o: math.sqrt(3 / i))),
+    ("init_missing_brackets", uniform(lambda i, o: math.sqrt(6 / i + o))),
+    ("init_missing_brackets", uniform(lambda i, o: math.sqrt(6) / (i + o))),
+    ("init_limit_as_sd", normal(right)),
+    ("init_normal", normal(lambda i, o: math.sqrt(2 / (i + o)))),
+    ("init_he_normal", normal(lambda i, o: math.sqrt(2 / i))),
+    ("init_lecun_normal", normal(lambda i, o: 1 / math.sqrt(i))),
+    ("init_variance_as_sd", normal(lambda i, o: 2 / (i + o))),
+    ("init_not_centred", uniform(right, low=0.0)),
+    ("init_not_centred", lambda rng, i, o: rng.random((i, o))),
+    ("init_fixed_normal", lambda rng, i, o: 0.01 * rng.standard_normal((i, o))),
+    ("init_fixed_normal", lambda rng, i, o: rng.standard_normal((i, o))),
+    ("init_fixed_uniform", lambda rng, i, o: rng.uniform(-1, 1, (i, o))),
+    ("init_zeros", lambda rng, i, o: np.zeros((i, o))),
+    ("init_zeros", lambda rng, i, o: rng.uniform(-0.2, 0.2, (i, o)).astype(int).astype(float)),
+    ("init_constant", lambda rng, i, o: np.full((i, o), 0.1)),
+    ("init_units_equal", lambda rng, i, o: np.tile(rng.uniform(-right(i, o), right(i, o), (i, 1)), (1, o))),
+    ("init_inputs_equal", lambda rng, i, o: np.tile(rng.uniform(-right(i, o), right(i, o), (1, o)), (i, 1))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "draw"), MISTAKES, ids=[f"{name}-{number}" for number, (name, _) in enumerate(MISTAKES)]
+)
+def test_a_mistaken_distribution_gets_its_name(name, draw):
+    for seed in range(5):
+        known = diagnosis.initialisation(SIZES, built(draw, seed=seed))
+        assert known is not None
+        assert known.id == name
+        single = [w.astype(np.float32).astype(float) for w in built(draw, seed=seed)]
+        assert diagnosis.initialisation(SIZES, single).id == name
+
+
+def test_biases_that_are_not_zero_are_named_where_the_weights_are_right():
+    known = diagnosis.initialisation(SIZES, built(uniform(right), normal_biases))
+    assert known.id == "init_random_biases"
+    known = diagnosis.initialisation(SIZES, built(uniform(right), lambda rng, n: np.full(n, 0.01)))
+    assert known.id == "init_constant_biases"
+    assert "0.01" in known.sentence
+
+
+def test_right_weights_get_no_name():
+    for seed in range(50):
+        found = built(uniform(right), seed=seed)
+        assert diagnosis.initialisation(SIZES, found) is None
+        assert diagnosis.initialisation(SIZES, [w.astype(np.float32).astype(float) for w in found]) is None
+
+
+def test_unknown_distributions_get_no_name():
+    triangular = built(lambda rng, i, o: rng.triangular(-right(i, o), 0, right(i, o), (i, o)))
+    laplace = built(lambda rng, i, o: rng.laplace(0, right(i, o) / math.sqrt(6), (i, o)))
+    odd = built(uniform(lambda i, o: math.sqrt(5 / (i + o))))
+    odd_normal = built(normal(lambda i, o: 0.0137))
+    mixed = [*built(uniform(right))[:2], *built(normal(right))[2:]]
+    for found in (triangular, laplace, odd, odd_normal, mixed):
+        assert diagnosis.initialisation(SIZES, found) is None
+
+
+def test_a_network_too_small_to_tell_two_distributions_apart_gets_no_name():
+    sizes = (4, 3)
+    generator = random.Random(1)
+    for _ in range(20):
+        scale = generator.choice([1 / math.sqrt(4), math.sqrt(3 / 4), math.sqrt(6 / 4)])
+        W = scale * np.array([[generator.uniform(-1, 1) for _ in range(3)] for _ in range(4)])
+        known = diagnosis.initialisation(sizes, [W, np.zeros(3)])
+        assert known is None
+
+
+def test_shapes_and_nan_that_do_not_fit_get_no_name():
+    found = built(normal(right))
+    assert diagnosis.initialisation((200, 120, 80, 9), found) is None
+    assert diagnosis.initialisation(SIZES, [w * np.nan for w in found]) is None
