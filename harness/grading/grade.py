@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.grading.accuracy import AccuracyRun
 from harness.grading.keys import unit_key
@@ -16,9 +17,12 @@ from harness.grading.schedule import Control, Schedule
 from harness.grading.score import judge_experiment, needs_another_run, verdict
 from harness.grading.units import Outcome, Settings, Unit, check_unit, run_unit
 from harness.records import CheckResult, ExperimentResult, Verdict
-from harness.spec import Experiment, Spec
+from harness.spec import FULL, REPORT, Experiment, Spec
 from harness.statistics import Distribution, reference_distribution
 from harness.statistics.ranges import MIN_RUNS
+
+if TYPE_CHECKING:
+    from harness.calibration.runs import Run
 
 Report = Callable[[Unit, Outcome, bool], None]
 
@@ -122,7 +126,7 @@ def reference_distributions(
 ) -> dict[str, Distribution | None]:
     """The reference distribution of every experiment that is planned; None where there are too few runs.
 
-    Runs that were made under another protocol than the specification's are no calibration of it.
+    Runs that were made under another protocol than the graded one are no calibration of it.
     """
     names = {experiment.id for plan in plans for experiment in plan.experiments}
     if not names:
@@ -130,16 +134,49 @@ def reference_distributions(
     from harness.calibration.runs import load_runs
     from harness.calibration.train import protocol_digest
 
+    variants = {name: graded_variant(spec, name) for name in names}
+    digests = {
+        name: protocol_digest(spec.dataset, spec.protocol(name, variant=variant))
+        for name, variant in variants.items()
+    }
     known = [
         run
         for run in load_runs(runs)
         if run.experiment in names
-        and (run.budget, run.variant) == ("full", "report")
-        and run.provenance.protocol
-        == protocol_digest(spec.dataset, spec.experiments[run.experiment].protocol)
+        and (run.budget, run.variant) == (FULL, variants[run.experiment])
+        and run.provenance.protocol == digests[run.experiment]
     ]
     counts = Counter(run.experiment for run in known)
-    return {name: reference_distribution(known, name) if counts[name] >= MIN_RUNS else None for name in names}
+    found: dict[str, Distribution | None] = dict.fromkeys(names)
+    for name in names:
+        if counts[name] >= MIN_RUNS:
+            distribution = reference_distribution(known, name, FULL, variants[name])
+            found[name] = replace(distribution, band=_band([r for r in known if r.experiment == name]))
+    return found
+
+
+def graded_variant(spec: Spec, experiment: str) -> str:
+    """The variant of an experiment that trains as the contract says: Glorot-uniform weights, reshuffled.
+
+    The report's part 2 neither shuffled nor set the weights; what is graded is the same protocol with both.
+    """
+    protocol = spec.experiments[experiment].protocol
+    wanted = protocol.override({"shuffle": True, "initialisation": "glorot_uniform"})
+    if protocol == wanted:
+        return REPORT
+    for candidate in spec.candidates.values():
+        if experiment in candidate.experiments and spec.protocol(experiment, variant=candidate.id) == wanted:
+            return candidate.id
+    return REPORT
+
+
+def _band(runs: Sequence[Run]) -> dict[str, dict[str, list[float]]]:
+    """What the reference's runs spanned, epoch by epoch: accuracy in per cent, loss in nats."""
+    series = {"accuracy": [r.epoch_accuracy for r in runs], "loss": [r.epoch_loss for r in runs]}
+    return {
+        name: {"low": [min(values) for values in zip(*each)], "high": [max(values) for values in zip(*each)]}
+        for name, each in series.items()
+    }
 
 
 def _first_units(plans: Sequence[Plan], spec: Spec, settings: Settings) -> Iterator[Unit]:

@@ -142,6 +142,8 @@ def _evidence(runs: Sequence[AccuracyRun], distribution: Distribution | None) ->
             "runs": distribution.n,
             "mean": sum(distribution.accuracies) / distribution.n,
         }
+        if distribution.band is not None:
+            evidence["band"] = distribution.band
     for name in ("confusion", "history"):
         if runs and name in runs[0].evidence:
             evidence[name] = runs[0].evidence[name]

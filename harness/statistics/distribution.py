@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from harness.errors import BackcheckError
@@ -46,6 +46,8 @@ class Distribution:
     variant: str
     seeds: tuple[int, ...]
     accuracies: tuple[float, ...]
+    # {"accuracy" | "loss": {"low" | "high": one figure an epoch}}, for pictures
+    band: Mapping[str, Mapping[str, Sequence[float]]] | None = field(default=None, compare=False)
 
     @property
     def n(self) -> int:
