@@ -61,13 +61,13 @@ class LocalPool:
         self._slots[slot] = executor
         try:
             inner = executor.submit(run_unit, unit)
-        except BrokenExecutor:  # it died while it had nothing to do
+        except BrokenExecutor:  # its process died, with the last unit or since
             executor.shutdown(wait=False)
             executor = self._slots[slot] = self._start()
             inner = executor.submit(run_unit, unit)
         outer: Future[Outcome] = Future()
         self._running[outer] = slot
-        inner.add_done_callback(lambda done: self._hand_over(done, outer, slot))
+        inner.add_done_callback(lambda done: _hand_over(done, outer))
         return outer
 
     def stop(self, *, at_once: bool) -> None:
@@ -97,15 +97,15 @@ class LocalPool:
         arguments = (os.getpid(), str(self._folder))
         return ProcessPoolExecutor(1, mp_context=context, initializer=_settle_in, initargs=arguments)
 
-    def _hand_over(self, done: Future[Outcome], outer: Future[Outcome], slot: int) -> None:
-        """Called in the executor's own thread when a unit ends, or its worker does."""
-        error: BaseException | None = LostWorkerError("stopped") if done.cancelled() else done.exception()
-        if error is None:
-            outer.set_result(done.result())
-            return
-        if isinstance(error, BrokenExecutor):
-            self._slots[slot] = None
-            error = LostWorkerError("its worker process ended")
+
+def _hand_over(done: Future[Outcome], outer: Future[Outcome]) -> None:
+    """Called in the executor's own thread when a unit ends, or its worker does."""
+    error: BaseException | None = LostWorkerError("stopped") if done.cancelled() else done.exception()
+    if error is None:
+        outer.set_result(done.result())
+    elif isinstance(error, BrokenExecutor):
+        outer.set_exception(LostWorkerError("its worker process ended"))
+    else:
         outer.set_exception(error)
 
 

@@ -15,7 +15,7 @@ from harness.grading.schedule import Control, Interrupted, Schedule
 from harness.grading.units import Outcome, Settings, Unit
 from harness.records import CheckResult, Status
 from harness.spec import load_spec
-from harness.store import Store
+from harness.store import Lease, Store
 from harness.submission import discover
 from tests.grading.conftest import SPEC, write_class
 
@@ -134,6 +134,22 @@ def test_a_unit_that_takes_two_workers_along_is_the_harnesss_error_and_is_not_ke
     outcome = next(outcome for unit, outcome in bad if unit.experiment is None)
     assert [(r.id, r.status) for r in outcome.checks] == [("builds[tanh]", Status.HARNESS_ERROR)]
     assert "costs no points" in outcome.checks[0].message
+
+
+def test_a_fault_of_the_harnesss_own_is_not_kept_and_another_grader_may_try(units, tmp_path):
+    fault = CheckResult(id="builds[tanh]", group="contract", status=Status.HARNESS_ERROR)
+
+    def answer(unit):
+        if unit.experiment is not None:
+            raise ValueError("a mistake of ours")
+        return Outcome(checks=(fault,))
+
+    with Store(tmp_path / "s.sqlite") as store, Store(tmp_path / "s.sqlite") as other:
+        taken = run(Pool(answer), units, store=store)
+        assert store.kept == 0
+        assert {other.claim(KEY(unit)) for unit in units} == {Lease.OURS}
+    statuses = {(outcome.run or outcome.checks[0]).status for _, outcome, _ in taken}
+    assert statuses == {Status.HARNESS_ERROR}
 
 
 def test_the_second_grading_takes_everything_from_the_store(units, tmp_path):
