@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import shlex
 import sys
@@ -16,7 +17,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 
-from benchmarks.results import Results, Section  # noqa: E402
+from benchmarks.results import Occasion, Results, Section  # noqa: E402
 
 FOLDER = Path(__file__).resolve().parent
 NAMES = ("training", "gradients", "grading", "starting", "growth")
@@ -30,29 +31,35 @@ def main() -> int:
     from benchmarks import machine, report
 
     torch.set_num_threads(1)
-    started, date = time.perf_counter(), datetime.now(UTC)
-    facts = machine.describe()
-    sections = []
-    for name in NAMES:
-        if args.only and name not in args.only:
-            continue
+    folder = args.output or (None if args.tiny else FOLDER)
+    results = Results(machine=machine.describe(), sections=report.kept(folder) if folder else ())
+    for name in args.only or NAMES:
         print(f"{name} ...", file=sys.stderr, flush=True)
-        sections.append(benchmarks(args)[name]())
-    facts["load at the end"] = f"{machine.load()} (1 minute)"
-    results = Results(
+        section = measured(benchmarks(args)[name])
+        results = results.updated([section])
+        # After each section: one that fails, or is interrupted, costs no other.
+        if folder is not None:
+            report.write(results, folder)
+    print("\n".join(report.target_lines(results.targets)))
+    if folder is not None:
+        print(f"wrote {os.path.relpath(folder / report.PAGE)} and what belongs to it", file=sys.stderr)
+    missed = [target for target in results.targets if target.met is False]
+    return 1 if missed and args.strict else 0
+
+
+def measured(benchmark: Callable[[], Section]) -> Section:
+    """Run one benchmark, and note when, how, and how busy the machine was."""
+    from benchmarks import machine
+
+    started, date, load = time.perf_counter(), datetime.now(UTC), machine.load()
+    section = benchmark()
+    occasion = Occasion(
         command=shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
         date=f"{date:%Y-%m-%d %H:%M} UTC",
         seconds=time.perf_counter() - started,
-        machine=facts,
-        sections=tuple(sections),
+        load=(load, machine.load()),
     )
-    print("\n".join(report.target_lines(results.targets)))
-    # The report that the project keeps is of a whole run.
-    folder = args.output or (None if args.only or args.tiny else FOLDER)
-    for path in report.write(results, folder) if folder else ():
-        print(f"wrote {os.path.relpath(path)}", file=sys.stderr)
-    missed = [target for target in results.targets if target.met is False]
-    return 1 if missed and args.strict else 0
+    return dataclasses.replace(section, occasion=occasion)
 
 
 def benchmarks(args: argparse.Namespace) -> dict[str, Callable[[], Section]]:
@@ -91,7 +98,9 @@ def growth_plan(*, tiny: bool, full: bool) -> list[tuple[int, int]]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=NAMES, help="these benchmarks only")
+    parser.add_argument(
+        "--only", nargs="+", choices=NAMES, help="measure these only, and keep the others' last results"
+    )
     parser.add_argument("--rounds", type=int, metavar="N", help="kept rounds (default: 5, of long runs 3)")
     parser.add_argument(
         "--full", action="store_true", help="classes of 200, all activations, nothing extrapolated"
@@ -101,7 +110,10 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--strict", action="store_true", help="exit with status 1 if a target was missed")
     parser.add_argument(
-        "--output", type=Path, metavar="DIR", help="where to write (default: benchmarks, after a whole run)"
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="where to write, and where sections that are not measured come from (default: benchmarks)",
     )
     return parser.parse_args()
 

@@ -13,8 +13,7 @@ PACKAGES = ("numpy", "scipy", "torch", "scikit-learn", "jax", "pytest")
 
 
 def describe() -> dict[str, str]:
-    """Return processor, memory, system, versions, BLAS, and how busy the machine is now."""
-    load = os.getloadavg()
+    """Return processor, memory, system, versions and BLAS."""
     return {
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
@@ -23,13 +22,12 @@ def describe() -> dict[str, str]:
         "packages": ", ".join(_versions()),
         "BLAS": _blas(),
         "BLAS threads": os.environ.get("OMP_NUM_THREADS", "not set"),
-        "load at the start": f"{load[0]:.1f}, {load[1]:.1f}, {load[2]:.1f} (1, 5, 15 minutes)",
     }
 
 
-def load() -> str:
+def load() -> float:
     """Return how many processes want to run, averaged over the last minute."""
-    return f"{os.getloadavg()[0]:.1f}"
+    return os.getloadavg()[0]
 
 
 def _processor() -> str:

@@ -10,20 +10,30 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.plot import draw
-from benchmarks.results import Chart, Grid, Results, Section, Target, TimingTable
+from benchmarks.results import Chart, Grid, Occasion, Results, Section, Target, TimingTable, sections_of
 from benchmarks.runner import PROCESSOR, WALL, Ratio, Timing, ratio
 
 SCHEMA = 1
+PAGE, DATA = "README.md", "results.json"
 
 
 def write(results: Results, folder: Path) -> list[Path]:
     """Write ``README.md``, ``results.json`` and the charts; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    pages = {"README.md": markdown(results), "results.json": as_json(results)}
+    pages = {PAGE: markdown(results), DATA: as_json(results)}
     for name, text in pages.items():
         (folder / name).write_text(text, encoding="utf-8")
     charts = [draw(chart, folder) for section in results.sections for chart in section.charts]
     return [*(folder / name for name in pages), *charts]
+
+
+def kept(folder: Path) -> tuple[Section, ...]:
+    """The sections of the last report there; none if there is no report, or one of another schema."""
+    path = folder / DATA
+    if not path.exists():
+        return ()
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return sections_of(found) if found.get("schema") == SCHEMA else ()
 
 
 def markdown(results: Results) -> str:
@@ -63,12 +73,12 @@ def target_lines(targets: Sequence[Target]) -> list[str]:
 
 def _introduction(results: Results) -> Iterator[str]:
     yield (
-        f"Written by `{results.command}` on {results.date}, in {results.seconds / 60:.1f} minutes. "
-        "Contenders take turns, round by round, with one BLAS thread; the first round is not kept. "
-        "Figures are medians with the extremes in brackets; a ratio is the median of the rounds' own "
-        "ratios. The processor's clock counts a process with its descendants and stands still while "
-        "others compute: on a quiet machine both clocks agree. Where sandboxed processes come and go it "
-        "would miss some, and only the wall's is given."
+        "Written by `make bench` (`python -m benchmarks`; `--only` measures one section anew). Contenders "
+        "take turns, round by round, with one BLAS thread; the first round is not kept. Figures are medians, "
+        "extremes in brackets; a ratio is the median of the rounds' own ratios. The processor's clock counts "
+        "a process with its descendants and stands still while others compute: on a quiet machine both "
+        "clocks agree, on a busy one the wall's is longer. Where sandboxed processes come and go the "
+        "processor's would miss some, and only the wall's is given."
     )
     yield ""
     yield from _table(("machine", ""), list(results.machine.items()), left=(0, 1))
@@ -78,6 +88,9 @@ def _section(section: Section) -> Iterator[str]:
     yield f"## {section.title}"
     yield ""
     yield section.text
+    if section.occasion is not None:
+        yield ""
+        yield _occasion(section.occasion)
     for table in section.tables:
         yield ""
         yield f"### {table.title}"
@@ -86,6 +99,14 @@ def _section(section: Section) -> Iterator[str]:
     for chart in section.charts:
         yield ""
         yield _picture(chart)
+
+
+def _occasion(occasion: Occasion) -> str:
+    before, after = occasion.load
+    return (
+        f"Measured on {occasion.date} in {occasion.seconds / 60:.1f} minutes by `{occasion.command}`; the "
+        f"machine's load was {before:.1f} before and {after:.1f} after."
+    )
 
 
 def _timings(table: TimingTable) -> Iterator[str]:

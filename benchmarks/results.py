@@ -1,8 +1,14 @@
-"""What a benchmark found, as data: sections of tables, charts and targets; ``report`` writes them."""
+"""What a benchmark found, as data: sections of tables, charts and targets; ``report`` writes them.
+
+All of it goes to JSON and comes back, so that one section can be measured again and the others kept.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from benchmarks.runner import WALL, Timing
 
@@ -77,11 +83,22 @@ class Target:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Occasion:
+    """When a section was measured, by what command, and how busy the machine was."""
+
+    command: str
+    date: str
+    seconds: float
+    load: tuple[float, float]  # processes that want to run, over a minute: before and after
+
+
+@dataclass(frozen=True, kw_only=True)
 class Section:
     """One benchmark's results."""
 
     title: str
     text: str
+    occasion: Occasion | None = None
     tables: tuple[TimingTable | Grid, ...] = ()
     charts: tuple[Chart, ...] = ()
     targets: tuple[Target, ...] = ()
@@ -89,11 +106,8 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    """All that one run of ``python -m benchmarks`` found."""
+    """All that is known, each section from the last time that it was measured."""
 
-    command: str
-    date: str
-    seconds: float
     machine: dict[str, str]
     sections: tuple[Section, ...]
 
@@ -101,3 +115,44 @@ class Results:
     def targets(self) -> tuple[Target, ...]:
         """Every target, in the order of the sections."""
         return tuple(target for section in self.sections for target in section.targets)
+
+    def updated(self, sections: Sequence[Section]) -> Results:
+        """These results with some sections measured anew, or for the first time, in their places."""
+        fresh = {section.title: section for section in sections}
+        kept = [fresh.pop(section.title, section) for section in self.sections]
+        return dataclasses.replace(self, sections=(*kept, *fresh.values()))
+
+
+def sections_of(found: dict[str, Any]) -> tuple[Section, ...]:
+    """Rebuild sections from what ``dataclasses.asdict`` and JSON made of them."""
+    return tuple(_section(section) for section in found["sections"])
+
+
+def _section(found: dict[str, Any]) -> Section:
+    occasion = found.get("occasion")
+    return Section(
+        title=found["title"],
+        text=found["text"],
+        occasion=Occasion(**{**occasion, "load": tuple(occasion["load"])}) if occasion else None,
+        tables=tuple(_table(table) for table in found["tables"]),
+        charts=tuple(_chart(chart) for chart in found["charts"]),
+        targets=tuple(Target(**target) for target in found["targets"]),
+    )
+
+
+def _table(found: dict[str, Any]) -> TimingTable | Grid:
+    if "timings" not in found:
+        rows = tuple(tuple(row) for row in found["rows"])
+        return Grid(**{**found, "columns": tuple(found["columns"]), "rows": rows})
+    timings = tuple(
+        Timing(**{**timing, "wall": tuple(timing["wall"]), "processor": tuple(timing["processor"])})
+        for timing in found["timings"]
+    )
+    return TimingTable(**{**found, "timings": timings})
+
+
+def _chart(found: dict[str, Any]) -> Chart:
+    curves = tuple(
+        Curve(name=curve["name"], x=tuple(curve["x"]), y=tuple(curve["y"])) for curve in found["curves"]
+    )
+    return Chart(**{**found, "curves": curves})

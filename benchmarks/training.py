@@ -130,6 +130,9 @@ def run(*, rounds: int, images: int) -> Section:
         unit="images",
         amount=len(few.X),
     )
+    # Imported here: it takes its network and data from this module.
+    from benchmarks import parts
+
     count = 2 * multiplications(LAYER_SIZES, 1)
     return Section(
         title="Training",
@@ -142,7 +145,7 @@ def run(*, rounds: int, images: int) -> Section:
             "PyTorch is written in the usual way with a `DataLoader`, and faster by indexing tensors. "
             "Subnormal weights are what is left of dead ReLU units after long weight decay."
         ),
-        tables=(*tables, subnormal),
+        tables=(*tables, subnormal, parts.run(data, rounds=rounds)),
         targets=targets(tables, subnormal),
     )
 

@@ -10,7 +10,18 @@ import pytest
 
 from benchmarks import bare, copies, floor, gradient_ways, growth, report, runner, training
 from benchmarks.faults import FAULTS, RIGHT, Fault, submission
-from benchmarks.results import AT_LEAST, AT_MOST, Chart, Curve, Grid, Results, Section, Target, TimingTable
+from benchmarks.results import (
+    AT_LEAST,
+    AT_MOST,
+    Chart,
+    Curve,
+    Grid,
+    Occasion,
+    Results,
+    Section,
+    Target,
+    TimingTable,
+)
 from benchmarks.runner import PROCESSOR, WALL, Contender, Timing
 from harness import oracle
 
@@ -317,15 +328,14 @@ def results():
     )
     target = Target(text="speed", sense=AT_LEAST, limit=1.5, measured=1.234, unit="x")
     section = Section(
-        title="Training", text="Words.", tables=(table, grid), charts=(chart,), targets=(target,)
+        title="Training",
+        text="Words.",
+        occasion=Occasion(command="python -m benchmarks", date="today", seconds=90, load=(1.0, 2.0)),
+        tables=(table, grid),
+        charts=(chart,),
+        targets=(target,),
     )
-    return Results(
-        command="python -m benchmarks",
-        date="today",
-        seconds=90,
-        machine={"processor": "p"},
-        sections=(section,),
-    )
+    return Results(machine={"processor": "p"}, sections=(section,))
 
 
 def test_the_markdown_shows_medians_extremes_ratios_and_verdicts():
@@ -337,13 +347,13 @@ def test_the_markdown_shows_medians_extremes_ratios_and_verdicts():
     assert "| away | skipped: not here |  |  |  |" in lines
     assert "| a \\| b | 1/3 |" in lines
     assert "![Growth: seconds over submissions](growth.svg)" in lines
-    assert any("1.5 minutes" in line for line in lines)
+    assert any("today in 1.5 minutes" in line and "1.0 before and 2.0 after" in line for line in lines)
 
 
 def test_the_markdown_leaves_out_a_clock_that_was_not_read():
     table = TimingTable(title="t", timings=(Timing(name="a", wall=(1.0,)),), base="a")
     section = Section(title="s", text="", tables=(table,))
-    text = report.markdown(Results(command="", date="", seconds=0, machine={}, sections=(section,)))
+    text = report.markdown(Results(machine={}, sections=(section,)))
     assert "processor, s" not in text
     assert "| a | 1.00 (1.00 to 1.00) | 1.00 (1.00 to 1.00) |" in text
 
@@ -353,6 +363,21 @@ def test_the_json_holds_every_round_and_the_verdicts():
     assert found["sections"][0]["tables"][0]["timings"][1]["wall"] == [2.0, 6.0, 8.0]
     assert found["targets"][0]["met"] is False
     assert found["schema"] == report.SCHEMA
+
+
+def test_what_was_kept_comes_back_as_it_was(tmp_path):
+    assert report.kept(tmp_path) == ()
+    report.write(results(), tmp_path)
+    assert report.kept(tmp_path) == results().sections
+    (tmp_path / report.DATA).write_text('{"schema": 0}')
+    assert report.kept(tmp_path) == ()
+
+
+def test_a_section_measured_anew_takes_its_place_and_the_others_stay():
+    a, b, c = (Section(title=title, text="old") for title in "abc")
+    new = Section(title="b", text="new")
+    found = Results(machine={}, sections=(a, b)).updated([c, new])
+    assert found.sections == (a, new, c)
 
 
 def test_writing_makes_the_page_the_figures_and_the_charts(tmp_path):
