@@ -124,7 +124,10 @@ class Context:
         be built.
         """
         choices = (self.main, SMALL)
-        found = [sizes for sizes in choices if self.can_build(sizes, activation)]
+        found: list[tuple[int, ...]] = [sizes for sizes in choices if self.can_build(sizes, activation)]
+        # Code that is made for one depth is checked on that depth.
+        if not found:
+            found += [sizes for sizes in DEPTHS if self.can_build(sizes, activation)][:1]
         if not found:
             # Ask again for the report's network, so that its own fault is what the check reports.
             model = self.session.build(self.main, activation, 0)
@@ -184,7 +187,7 @@ class Context:
                 dtypes += [g.dtype for g in model.loss_and_gradients(problem.X, problem.y)[1]]
             return any(dtype == np.float32 for dtype in dtypes)
 
-        return self.once("float32", look)
+        return self.once(("float32", self.activations[0]), look)
 
     @property
     def tolerance(self) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from harness import oracle
-from harness.checks.context import DEPTHS, SMALL, Context, Failed, as_float64
+from harness.checks.context import DEPTHS, SMALL, Context, Failed, NotApplicable, as_float64
 from harness.records import Status
 from harness.session import SubmissionFault
 
@@ -73,6 +73,8 @@ def gradients_shape(ctx: Context, activation: str) -> Evidence:
 
 def activations_differ(ctx: Context) -> Evidence:
     """The three activations give three different networks."""
+    if len(ctx.activations) < 2:
+        raise NotApplicable("one activation alone cannot be told from others")
     sizes = ctx.work_network(ctx.activations[0])
     answers = {}
     for activation in ctx.activations:

@@ -75,7 +75,7 @@ def _built(ctx: Context) -> tuple[tuple[int, ...], list[Float]]:
             ctx.session.build(sizes, activation, seed).get_weights(), like, "get_weights()"
         )
 
-    return ctx.once("built", make)
+    return ctx.once(("built", ctx.activations[0]), make)
 
 
 def _uniform(W: Float, limit: float) -> float:

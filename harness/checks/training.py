@@ -183,18 +183,22 @@ def _wrong_shares(found: Float, expected: Float) -> Failed:
 
 
 def _uses(ctx: Context, *, epochs: int, seed: int = 0) -> Uses:
-    return ctx.once(("uses", epochs, seed), lambda: _measure(ctx, epochs, seed))
+    return ctx.once(("uses", ctx.activations, epochs, seed), lambda: _measure(ctx, epochs, seed))
 
 
 def _measure(ctx: Context, epochs: int, seed: int) -> Uses:
     activation = "tanh" if "tanh" in ctx.activations else ctx.activations[0]
     require_right_gradient(ctx, activation)
     sizes = ctx.work_network(activation)
-    if sizes == SMALL:
-        sizes = (EXAMPLES, *SMALL[1:])
+    if sizes[0] < EXAMPLES or sizes == SMALL:
+        sizes = (EXAMPLES, *sizes[1:])
     base = ctx.problem(sizes, activation, EXAMPLES, "probe")
+    weights = list(base.weights)
+    if activation == "relu":
+        # Units that are all but dead have deltas that a tiny step can switch on or off.
+        weights[1:-1:2] = [b + 1.0 for b in weights[1:-1:2]]
     asked = Problem(
-        layer_sizes=sizes, activation=activation, weights=base.weights, X=np.eye(EXAMPLES, sizes[0]), y=base.y
+        layer_sizes=sizes, activation=activation, weights=weights, X=np.eye(EXAMPLES, sizes[0]), y=base.y
     )
     model, problem = ctx.posed(asked, seed=seed)
     model.fit(problem.X, problem.y, epochs=epochs, batch_size=BATCH, learning_rate=LEARNING_RATE)
@@ -216,4 +220,6 @@ def _measure(ctx: Context, epochs: int, seed: int) -> Uses:
     length = np.linalg.norm(steps, axis=1)
     # In float32 a row that was not used still shows the rounding of nothing: it does not move at all.
     residual = np.where(length > 0, rest / np.maximum(length, 1e-300), 0.0)
+    # A row whose delta all but vanishes has no direction to tell.
+    residual[squares < 1e-4 * np.median(squares)] = 0.0
     return Uses(share=share, residual=residual, moved=length / np.sqrt(squares))

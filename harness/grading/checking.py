@@ -33,15 +33,17 @@ class Checker:
         self.session = Session(
             submission, backend=backend, limits=limits or Limits(), budget_seconds=BUDGET_SECONDS
         )
-        activations = tuple(dict.fromkeys(check.activation for check in listed if check.activation))
+        named = dict.fromkeys(check.activation for check in listed if check.activation)
+        self._activations: tuple[str, ...] = tuple(named) or Context.activations
         self._context = Context(
             session=self.session,
             seed=seed,
             part=submission.part,
-            activations=activations or Context.activations,
+            activations=self._activations,
         )
         self._listed = tuple(listed)
         self._results: dict[str, CheckResult] = {}
+        self._ran_with: dict[str, tuple[str, ...]] = {}
 
     def result(self, check: Check) -> CheckResult:
         """Return the check's result, without points."""
@@ -53,9 +55,28 @@ class Checker:
         """End the submission's process."""
         self.session.close()
 
+    def _broken(self, check: Check) -> list[CheckResult]:
+        """What the check rests on and did not pass.
+
+        A check of no activation in particular is run with those for which all that it rests on passed; it
+        is held up only when there is none.
+        """
+        roots = [(other, self.result(other)) for other in self._listed if rests_on(check, other)]
+        broken = [(other.activation, result) for other, result in roots if result.status is not Status.PASS]
+        if check.activation is not None:
+            return [result for _, result in broken]
+        lost = {activation for activation, _ in broken}
+        # A root of no activation in particular was itself run with those that were left to it.
+        for other, _ in roots:
+            lost |= set(self._activations) - set(self._ran_with.get(other.id, self._activations))
+        left = tuple(a for a in self._activations if a not in lost)
+        if None in lost or not left:
+            return [result for _, result in broken]
+        self._context.activations = self._ran_with[check.id] = left
+        return []
+
     def _run(self, check: Check) -> CheckResult:
-        roots = [self.result(other) for other in self._listed if rests_on(check, other)]
-        broken = [root for root in roots if root.status is not Status.PASS]
+        broken = self._broken(check)
         if broken:
             return _resting(check, broken)
         start = time.monotonic()

@@ -225,4 +225,10 @@ def _verdict(state: _Gathered, distributions: Mapping[str, Distribution | None])
         )
         for experiment in plan.experiments
     ]
-    return verdict(plan, state.checks or (), experiments, notes=state.notes, seconds=state.seconds)
+    return verdict(
+        plan,
+        state.checks or (),
+        experiments,
+        notes=(*plan.submission.notes, *state.notes),
+        seconds=state.seconds,
+    )

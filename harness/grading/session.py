@@ -70,7 +70,10 @@ class GradingOptions:
 def plans_for(options: GradingOptions) -> tuple[Spec, list[Plan]]:
     """Find the submissions and plan each."""
     spec, rubric = load_spec(options.spec), load_rubric(options.rubric)
-    submissions = discover(options.paths)
+    notes: list[str] = []
+    submissions = discover(options.paths, notes=notes)
+    for note in notes:
+        _say(note)
     if not submissions:
         where = ", ".join(str(path) for path in options.paths)
         raise UsageError(f"no submission in {where}: NAME.py, NAME.ipynb or NAME/submission.py are expected")
