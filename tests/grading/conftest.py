@@ -100,6 +100,7 @@ class Grader:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # a process group of its own, as a shell gives one
         )
 
     def run(self, *arguments, json="record.json", status=0):

@@ -1,5 +1,6 @@
 """A grading that is killed, interrupted or out of time goes on from where it was, to the same record."""
 
+import os
 import random
 import signal
 import sqlite3
@@ -8,6 +9,8 @@ import time
 
 import psutil
 import pytest
+
+from tests.grading.conftest import Grader, write_class
 
 GIVE_UP = 300.0  # seconds after which something hangs, however busy the machine is
 
@@ -43,40 +46,49 @@ def kill_at_random(backcheck, rng, *arguments):
     time.sleep(rng.uniform(0, 1.5))
     family = [] if process.poll() is not None else psutil.Process(process.pid).children(recursive=True)
     process.kill()
-    process.communicate()
+    process.wait()
     _, alive = psutil.wait_procs(family, timeout=GIVE_UP)
     assert not alive
+    process.communicate()  # ends once nobody holds its pipes any more
     wait_for(lambda: not list(backcheck.temporary.glob("backcheck-*")))
     return process.returncode == -signal.SIGKILL
 
 
-def killed_and_resumed(backcheck, kills):
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The record of the small class with seed 5, and the labels of its units, when nothing happens."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    write_class(folder / "submissions")
+    grader = Grader(folder)
+    grader.run("--seed", 5)
+    return grader.record(), outcomes(grader.store)[0]
+
+
+def killed_and_resumed(backcheck, kills, undisturbed):
     rng = random.Random(20)
-    backcheck.run("--seed", 5, "--store", "undisturbed.sqlite")
-    undisturbed = backcheck.record()
-    (backcheck.folder / "record.json").unlink()
+    record, expected = undisturbed
     killed = 0
     while killed < kills:
         killed += kill_at_random(backcheck, rng, "--seed", 5)
         if (backcheck.folder / "record.json").exists():  # whole, or not there
-            assert backcheck.record() == undisturbed
+            assert backcheck.record() == record
             (backcheck.folder / "record.json").unlink()
             backcheck.store.rename(backcheck.folder / f"finished-{killed}.sqlite")
     backcheck.run("--seed", 5)
-    assert backcheck.record() == undisturbed
+    assert backcheck.record() == record
     for store in (backcheck.store, *backcheck.folder.glob("finished-*.sqlite")):
         labels, repeats = outcomes(store)
-        assert labels == outcomes(backcheck.folder / "undisturbed.sqlite")[0]
+        assert labels == expected
         assert repeats == 0
 
 
-def test_killed_a_few_times_it_ends_with_the_same_record(small_class, backcheck):
-    killed_and_resumed(backcheck, 5)
+def test_killed_a_few_times_it_ends_with_the_same_record(small_class, backcheck, undisturbed):
+    killed_and_resumed(backcheck, 5, undisturbed)
 
 
 @pytest.mark.slow
-def test_killed_fifty_times_it_ends_with_the_same_record(small_class, backcheck):
-    killed_and_resumed(backcheck, 50)
+def test_killed_fifty_times_it_ends_with_the_same_record(small_class, backcheck, undisturbed):
+    killed_and_resumed(backcheck, 50, undisturbed)
 
 
 def test_an_unchanged_class_is_read_from_the_store_and_a_changed_submission_is_run(small_class, backcheck):
@@ -93,63 +105,67 @@ def test_an_unchanged_class_is_read_from_the_store_and_a_changed_submission_is_r
     assert {label.split()[0] for label in later if labels.count(label) != later.count(label)} == {"kim"}
 
 
-def test_two_graders_of_one_class_run_each_unit_once(small_class, backcheck):
-    backcheck.run("--seed", 5, "--store", "undisturbed.sqlite")
+def test_two_graders_of_one_class_run_each_unit_once(small_class, backcheck, undisturbed):
     graders = [backcheck.start("--seed", 5, json=f"{number}.json") for number in range(2)]
     for grader in graders:
         _, err = grader.communicate()
         assert grader.returncode == 0, err
-    assert backcheck.record("0.json") == backcheck.record("1.json") == backcheck.record()
-    labels, repeats = outcomes(backcheck.store)
-    assert (len(labels), repeats) == (len(set(labels)), 0)
+    assert backcheck.record("0.json") == backcheck.record("1.json") == undisturbed[0]
+    assert outcomes(backcheck.store) == (undisturbed[1], 0)
 
 
-def test_interrupted_once_it_finishes_what_is_running_and_says_what_is_kept(small_class, backcheck):
+def keys(path, table):
+    """The keys in one of the store's tables, or none while there is no such table."""
+    try:
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
+            return {row[0] for row in connection.execute(f"SELECT key FROM {table}")}
+    except sqlite3.OperationalError:
+        return set()
+    finally:
+        if "connection" in locals():
+            connection.close()
+
+
+def press_ctrl_c(process):
+    os.killpg(process.pid, signal.SIGINT)  # the workers get it too
+
+
+def test_interrupted_once_it_finishes_what_is_running_and_says_what_is_kept(
+    small_class, backcheck, undisturbed
+):
     process = backcheck.start("--seed", 5)
-    wait_for(lambda: process.poll() is not None or outcomes(backcheck.store)[0])
+    wait_for(lambda: process.poll() is not None or keys(backcheck.store, "outcomes"))
     family = psutil.Process(process.pid).children(recursive=True)
-    process.send_signal(signal.SIGINT)
+    begun = keys(backcheck.store, "claims")
+    press_ctrl_c(process)
     _, err = process.communicate(timeout=GIVE_UP)
     assert process.returncode == 130
     assert "finishing what is running" in err
     assert "what was finished is kept in .backcheck/store.sqlite: run the same command again to go on" in err
     assert not psutil.wait_procs(family, timeout=GIVE_UP)[1]
     assert not (backcheck.folder / "record.json").exists()
-    assert claims(backcheck.store) == 0
+    assert begun <= keys(backcheck.store, "outcomes")
+    assert keys(backcheck.store, "claims") == set()
     backcheck.run("--seed", 5)
-    assert outcomes(backcheck.store)[1] == 0
-
-
-def claims(path):
-    with sqlite3.connect(path) as connection:
-        found = connection.execute("SELECT count(*) FROM claims").fetchone()[0]
-    connection.close()
-    return found
+    assert backcheck.record() == undisturbed[0]
+    assert outcomes(backcheck.store) == (undisturbed[1], 0)
 
 
 def test_interrupted_twice_it_stops_at_once(small_class, backcheck):
     (small_class / "ada.py").write_text("import time\ntime.sleep(1e9)\n")
     process = backcheck.start("--seed", 5)
-    wait_for(lambda: process.poll() is not None or claims_of(backcheck.store))
+    wait_for(lambda: process.poll() is not None or keys(backcheck.store, "claims"))
     family = psutil.Process(process.pid).children(recursive=True)
-    process.send_signal(signal.SIGINT)
+    press_ctrl_c(process)
     with pytest.raises(subprocess.TimeoutExpired):  # ada sleeps
         process.wait(timeout=1.0)
-    process.send_signal(signal.SIGINT)
+    press_ctrl_c(process)
     _, err = process.communicate(timeout=GIVE_UP)
     assert process.returncode == 130
     assert "is kept in" in err
     assert not psutil.wait_procs(family, timeout=GIVE_UP)[1]
     assert not list(backcheck.temporary.glob("backcheck-*"))
-    assert claims(backcheck.store) == 0
-
-
-def claims_of(path):
-    """Whether anything was claimed yet."""
-    try:
-        return path.exists() and claims(path)
-    except sqlite3.OperationalError:
-        return False
+    assert keys(backcheck.store, "claims") == set()
 
 
 def test_without_a_store_nothing_is_kept(small_class, backcheck):
@@ -157,10 +173,9 @@ def test_without_a_store_nothing_is_kept(small_class, backcheck):
     assert not (backcheck.folder / ".backcheck").exists()
 
 
-def test_a_spent_time_budget_skips_the_rest_and_resumes(small_class, backcheck):
-    backcheck.run("--seed", 5, "--store", "undisturbed.sqlite", json="whole.json")
+def test_a_spent_time_budget_skips_the_rest_and_resumes(small_class, backcheck, undisturbed):
     backcheck.run("--seed", 5, "--time-budget", "1e-9")
-    spent, whole = backcheck.record(), backcheck.record("whole.json")
+    spent = backcheck.record()
     for verdict in spent["submissions"]:
         assert verdict["score"] == 0
         assert {item["status"] for item in verdict["checks"] + verdict["experiments"]} == {"skipped"}
@@ -168,4 +183,4 @@ def test_a_spent_time_budget_skips_the_rest_and_resumes(small_class, backcheck):
         assert verdict["max_score"] == pytest.approx(100)
     assert outcomes(backcheck.store) == ([], 0)
     backcheck.run("--seed", 5)
-    assert backcheck.record() == whole
+    assert backcheck.record() == undisturbed[0]
