@@ -92,7 +92,11 @@ def case_named(name):
 
 def run_locally(case, folder, only=None, seed=1):
     """Check a corpus entry; return results by check id (all, or ``only`` and what they rest on)."""
-    path = loader.materialise(case, folder)
+    return run_file(loader.materialise(case, folder), only, seed)
+
+
+def run_file(path, only=None, seed=1):
+    """The same for a file."""
     listed = checks()
     checker = Checker(discover([path])[0], listed, seed=seed, backend=None)
     checker.session = checker._context.session = LocalSession(path)

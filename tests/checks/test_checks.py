@@ -8,7 +8,8 @@ from harness.checks import gradients, training
 from harness.checks.context import Context, Failed, Problem
 from harness.checks.registry import TABLE, checks, rests_on
 from harness.records import Status
-from tests.checks.local import case_named, run_locally
+from tests.checks.local import case_named, run_file, run_locally
+from tests.corpus import loader
 
 # Check: a known-wrong submission that it must fail on, where all that it rests on passes.
 CAUGHT = {
@@ -67,6 +68,30 @@ def test_right_submissions_pass_every_check(case, tmp_path):
         if r.status not in (Status.PASS, Status.SKIPPED, Status.NOT_PROVIDED)
     }
     assert bad == {}
+
+
+ONE_KIND = """
+def build(layer_sizes, activation, seed):
+    if activation != "relu" or len(layer_sizes) != 4:
+        raise ValueError("a ReLU network of three layers, nothing else")
+    return whole(layer_sizes, activation, seed)
+"""
+
+
+def test_one_activation_and_one_depth_are_graded_on_what_they_have(tmp_path):
+    text = loader.text(case_named("classes"))
+    assert text.count("def build(") == 1
+    path = tmp_path / "one_kind.py"
+    path.write_text(text.replace("def build(", "def whole(") + ONE_KIND)
+    found = run_file(path)
+    bad = {r.id for r in found.values() if r.status in (Status.FAIL, Status.ERROR)}
+    assert bad == {"builds[sigmoid]", "builds[tanh]"}
+    for name in ("forward[relu]", "gradients[relu]", "finite_differences[relu]", "ten_steps[relu]"):
+        assert found[name].status is Status.PASS, found[name]
+    for name in ("loss_of_uniform_output", "uses_every_example_once", "reshuffles_every_epoch"):
+        assert found[name].status is Status.PASS, found[name]
+    assert found["gradients[tanh]"].status is Status.SKIPPED
+    assert found["activations_differ"].status is Status.SKIPPED
 
 
 def test_every_entry_of_the_table_says_what_it_proves():
