@@ -30,6 +30,7 @@ def draw(cases: Mapping[str, WrongCase], gradings: Sequence[Grading], path: Path
     axes.imshow(values, aspect="auto", cmap="Blues", vmin=0.0, vmax=1.2, interpolation="nearest")
     axes.set_xticks(range(len(columns)), [c.replace("_", " ") for c in columns], rotation=90, fontsize=6)
     axes.set_yticks(range(len(rows)), rows, fontsize=5)
+    axes.tick_params(top=True, labeltop=True)  # the picture is long: names stand at both ends
     axes.set_xlabel("check")
     axes.set_ylabel("defect")
     chapters = [cases[row].chapter for row in rows]
