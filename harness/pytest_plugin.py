@@ -128,7 +128,9 @@ class _Apart:
 
 
 class SubmissionsFolder(_Apart, pytest.File):
-    """A folder of submissions; no ``pytest.Directory``, since pytest loads the conftest file of each of those."""
+    """A folder of submissions; no ``pytest.Directory``, since pytest loads the conftest file of each of
+    those.
+    """
 
     def collect(self) -> Iterator[pytest.Collector]:
         """Yield a node for each submission, found by names and manifests."""

@@ -1,4 +1,6 @@
-"""The arrows of the data flow: one frozen dataclass for each, from a check's outcome to the record of a class."""
+"""The arrows of the data flow: one frozen dataclass for each, from a check's outcome to the record of a
+class.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """What one check measured: ``message`` is one line for the submission's author, ``evidence`` plain JSON."""
+    """What one check measured: ``message`` is one line for the submission's author, ``evidence`` plain
+    JSON.
+    """
 
     id: str
     group: str
