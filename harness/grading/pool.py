@@ -12,8 +12,9 @@ import signal
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -59,12 +60,13 @@ class LocalPool:
         slot = next(index for index in range(len(self._slots)) if index not in busy)
         executor = self._slots[slot] or self._start()
         self._slots[slot] = executor
-        try:
-            inner = executor.submit(run_unit, unit)
-        except BrokenExecutor:  # its process died, with the last unit or since
-            executor.shutdown(wait=False)
-            executor = self._slots[slot] = self._start()
-            inner = executor.submit(run_unit, unit)
+        with _sigint_held():
+            try:
+                inner = executor.submit(run_unit, unit)
+            except BrokenExecutor:  # its process died, with the last unit or since
+                executor.shutdown(wait=False)
+                executor = self._slots[slot] = self._start()
+                inner = executor.submit(run_unit, unit)
         outer: Future[Outcome] = Future()
         self._running[outer] = slot
         inner.add_done_callback(lambda done: _hand_over(done, outer))
@@ -109,9 +111,24 @@ def _hand_over(done: Future[Outcome], outer: Future[Outcome]) -> None:
         outer.set_exception(error)
 
 
+@contextmanager
+def _sigint_held() -> Iterator[None]:
+    """A worker that starts within is born deaf to Ctrl-C; this process hears of one afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _settle_in(grader: int, folder: str) -> None:
     """Prepare a worker: deaf to Ctrl-C, which is the grader's to answer, and never outliving the grader."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, lambda number, frame: None)  # not SIG_IGN, which submissions would inherit
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     tempfile.tempdir = folder
     threading.Thread(target=_watch, args=(grader, folder), daemon=True).start()
 
