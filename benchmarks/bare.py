@@ -1,6 +1,6 @@
 """Train a submission as its author would: ``python -m benchmarks.bare FILE IMAGES EPOCHS``.
 
-Prints the seconds in ``fit`` and the test accuracy in per cent, as JSON.
+Prints what ``fit`` returned as its "clock" and the test accuracy in per cent, as JSON.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +32,11 @@ def main(path: str, images: str, epochs: str) -> None:
     mnist = load_dataset("mnist")
     model = load(Path(path)).build([784, 500, 250, 100, 10], "relu", 0)
     X, y = mnist.train_inputs(int(images)), mnist.train_labels[: int(images)].astype(np.int64)
-    start = time.perf_counter()
-    model.fit(X, y, epochs=int(epochs), batch_size=64, learning_rate=0.01)
-    seconds = time.perf_counter() - start
+    history = model.fit(X, y, epochs=int(epochs), batch_size=64, learning_rate=0.01)
     answer = model.predict_proba(mnist.test_inputs()).argmax(axis=1)
-    print(json.dumps({"fit": seconds, "accuracy": 100 * float(np.mean(answer == mnist.test_labels))}))
+    print(
+        json.dumps({"clock": history["clock"], "accuracy": 100 * float(np.mean(answer == mnist.test_labels))})
+    )
 
 
 if __name__ == "__main__":

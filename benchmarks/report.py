@@ -153,6 +153,8 @@ def _table(
 
 def _spread(timing: Timing, clock: str) -> str:
     seconds = timing.seconds(clock)
+    if not seconds:
+        return ""
     return f"{_figure(timing.median(clock))} ({_figure(min(seconds))} to {_figure(max(seconds))})"
 
 

@@ -1,5 +1,6 @@
 """The benchmarks' own arithmetic: statistics, what contenders compute, the report. No speed is asserted."""
 
+import importlib
 import json
 import math
 import xml.etree.ElementTree as ElementTree
@@ -8,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks import bare, copies, floor, gradient_ways, growth, report, runner, training
+from benchmarks import bare, copies, floor, gradient_ways, grading, growth, report, runner, training
 from benchmarks.faults import FAULTS, RIGHT, Fault, submission
 from benchmarks.results import (
     AT_LEAST,
@@ -403,3 +404,36 @@ def test_writing_makes_the_page_the_figures_and_the_charts(tmp_path):
 )
 def test_figures_have_three_digits(value, text):
     assert report._figure(value) == text
+
+
+# --- Grading ---
+
+
+def test_overhead_is_told_from_how_fast_the_machine_trains():
+    rows = (
+        Timing(name=grading.BARE_FIT, wall=(10.0, 30.0), processor=(10.0, 10.0)),
+        Timing(name=grading.BARE, wall=(11.0, 31.0)),
+        Timing(name=grading.HARNESS_FIT, wall=(20.0, 10.0), processor=(10.2, 10.2)),
+        Timing(name=grading.HARNESS, wall=(20.4, 10.2)),
+    )
+    table = TimingTable(title="", timings=rows, base=grading.BARE_FIT)
+    found = [target.measured for target in grading.targets(table, 15)]
+    assert found == pytest.approx([2.0, 2.0])
+
+
+def test_the_clocked_submission_trains_as_the_reference_and_tells_its_time(tmp_path):
+    X, y = batches(130)
+    model = bare.load(grading.clocked(tmp_path)).build(SIZES, "relu", 0)
+    history = model.fit(X, y, epochs=1, batch_size=64, learning_rate=0.01)
+    reference = importlib.import_module("reference.numpy_mlp").build(SIZES, "relu", 0)
+    reference.fit(X, y, epochs=1, batch_size=64, learning_rate=0.01)
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), reference.get_weights()))
+    assert len(history["clock"]) == 2
+    assert min(history["clock"]) > 0
+
+
+def test_the_shortened_experiment_is_the_reports_but_for_its_length():
+    found = grading.shortened(images=1_000, epochs=2).protocol
+    assert (found.train_images, found.epochs, found.activation, found.batch_size) == (1_000, 2, "relu", 64)
+    assert found.layer_sizes == SIZES
+    assert found.learning_rate == 0.01
