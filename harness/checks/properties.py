@@ -25,6 +25,7 @@ PROPERTIES: tuple[Property, ...] = tuple(
         (probabilities.saturated_units_stay_finite, _FORWARD),
         (probabilities.an_extreme_row_changes_no_other, _FORWARD),
         (probabilities.a_row_alone_is_the_row_in_a_batch, _FORWARD),
+        (probabilities.a_long_batch_is_its_parts, _FORWARD),
         (probabilities.shifting_the_logits_changes_nothing, _FORWARD),
         (probabilities.permuting_classes_permutes_probabilities, _FORWARD),
         (batches.loss_is_not_negative, _LOSS),
@@ -44,6 +45,7 @@ PROPERTIES: tuple[Property, ...] = tuple(
         (networks.sigmoid_of_minus_z_is_one_minus_sigmoid, _FORWARD),
         (training.a_step_is_linear_in_the_learning_rate, _UPDATES),
         (training.training_goes_on_from_where_it_stands, _UPDATES),
+        (training.a_step_uses_every_row_of_a_long_batch, _UPDATES),
         (training.weight_decay_zero_is_none, _UPDATES),
     )
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -78,6 +78,11 @@ def near_kink(problem: Problem) -> bool:
     """Whether some hidden unit's pre-activation is so near 0 that float32 may round it to the other side."""
     hidden = oracle.forward(problem.weights, problem.X, problem.activation)[1][:-1]
     return any(float(np.abs(Z).min()) < KINK * float(np.abs(Z).max()) for Z in hidden)
+
+
+def with_rows(problem: Problem, chosen: slice) -> Problem:
+    """Return the problem with some of its rows."""
+    return replace(problem, X=problem.X[chosen], y=problem.y[chosen])
 
 
 def same(found: Float, expected: Float, tolerance: float, what: str, *, scale: float | None = None) -> None:

@@ -40,19 +40,22 @@ def for_all(
     rows: tuple[int, int] = ROWS,
     sharpness: tuple[int, int] = (0, 0),
     each: bool = False,
+    most: int = EXAMPLES,
     **ranges: tuple[int, int],
 ) -> Evidence:
     """Raise Failed with the smallest counterexample found if ``holds`` raises Broken for any case.
 
     ``rows`` and the keywords are inclusive ranges of integers; ``sharpness`` s scales the weights by 2^s:
-    units saturate and outputs grow confident. ``each`` searches with every activation, not with a mixture.
+    units saturate and outputs grow confident. ``each`` searches with every activation, not with a mixture;
+    ``most`` bounds the examples.
     """
     chosen = [a for a in ctx.activations if activations is None or a in activations]
     if not chosen:
         raise NotApplicable(f"the submission has no network with {' or '.join(activations or ())}")
     count = 0
     for group in [[a] for a in chosen] if each else [chosen]:
-        count += _searched(ctx, holds, group, {"rows": rows, "sharpness": sharpness, **ranges}, each=each)
+        limit = EXAMPLES_EACH if each else most
+        count += _searched(ctx, holds, group, {"rows": rows, "sharpness": sharpness, **ranges}, limit)
     return {"examples": count}
 
 
@@ -61,12 +64,11 @@ def _searched(
     holds: Callable[[Case], None],
     activations: Sequence[str],
     ranges: Mapping[str, tuple[int, int]],
-    *,
-    each: bool,
+    most: int,
 ) -> int:
     """Search once; return the number of examples, or raise what was found."""
     spans = {"activation": (0, len(activations) - 1), "draw": (0, DRAWS - 1), **ranges}
-    search = _Search(ctx=ctx, holds=holds, activations=activations, most=EXAMPLES_EACH if each else EXAMPLES)
+    search = _Search(ctx=ctx, holds=holds, activations=activations, most=most)
     with contextlib.suppress(_Stop):
         _hypothesis(ctx, search, spans)
     if search.broken is not None:
@@ -201,7 +203,8 @@ def _posed(
         X = rng.uniform(0.0, 1.0, (rows, sizes[0]))
         y = rng.integers(0, sizes[-1], rows)
         problem = Problem(layer_sizes=sizes, activation=activation, weights=weights, X=X, y=y)
-        if activation != "relu" or not near_kink(problem):
+        # Among hundreds of rows some unit always is near its kink, and weighs next to nothing.
+        if activation != "relu" or rows > 64 or not near_kink(problem):
             break
     return problem, rng
 

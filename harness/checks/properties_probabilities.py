@@ -37,6 +37,11 @@ def a_row_alone_is_the_row_in_a_batch(ctx: Context) -> Evidence:
     return for_all(ctx, _alone, rows=(1, 9), place=(0, 8))
 
 
+def a_long_batch_is_its_parts(ctx: Context) -> Evidence:
+    """Hundreds of rows are answered as they are in two parts: none is left out, and none filled in."""
+    return for_all(ctx, _long, rows=(1, 1), most=3, length=(65, 320), cut=(1, 64))
+
+
 def shifting_the_logits_changes_nothing(ctx: Context) -> Evidence:
     """Adding one number to every bias of the last layer leaves the probabilities as they were."""
     return for_all(ctx, _shift, shift=(0, 16))
@@ -112,6 +117,20 @@ def _alone(case: Case) -> None:
     same(case.probabilities(X=X[place : place + 1])[0], whole[place], case.tolerance, f"row {place} alone")
     order = case.rng.permutation(len(X))
     same(case.probabilities(X=X[order]), whole[order], case.tolerance, "rows in another order")
+
+
+def _long(case: Case) -> None:
+    X = case.rng.uniform(0.0, 1.0, (case["length"], case.problem.layer_sizes[0]))
+    cut = case["cut"]
+    parts = [case.probabilities(X=part) for part in (X[:cut], X[cut:])]
+    P = case.probabilities(X=X)
+    silent = int((P == 0.0).all(axis=1).sum())
+    if silent:
+        raise Broken(
+            f"{silent} of {len(X)} rows are answered with zeros alone", diagnosis="rows_not_answered"
+        )
+    what = f"{len(X)} rows at once against {cut} and {len(X) - cut}, a probability"
+    same(P, np.concatenate(parts), case.tolerance, what)
 
 
 def _shift(case: Case) -> None:

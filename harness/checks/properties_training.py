@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from harness import oracle
 from harness.checks import tolerances
-from harness.checks.context import Context, as_float64, tensor_names
-from harness.checks.properties_case import Case, Evidence, same
+from harness.checks.context import Context, NotApplicable, as_float64, tensor_names
+from harness.checks.properties_case import Broken, Case, Evidence, same, with_rows
 from harness.checks.properties_drive import for_all
 from harness.oracle import Float
 from harness.records import Status
 from harness.session import SubmissionFault
 
 ROWS = (8, 15)
+LONG = 1200  # rows: slices left in from debugging stop at 1,000 or sooner
+SLOW = 0.2  # seconds for 60 rows: a scalar engine would need minutes for a long batch
 
 
 def a_step_is_linear_in_the_learning_rate(ctx: Context) -> Evidence:
@@ -26,6 +32,11 @@ def training_goes_on_from_where_it_stands(ctx: Context) -> Evidence:
     """Two fits of one full-batch epoch end where one fit of two epochs does."""
     # Not ReLU: a unit that float32 puts on either side of its kink in the second step would be no mistake.
     return for_all(ctx, _continued, activations=("tanh", "sigmoid"), rows=ROWS, rate=(1, 8))
+
+
+def a_step_uses_every_row_of_a_long_batch(ctx: Context) -> Evidence:
+    """A full-batch step on 1,200 rows goes where steps on its two parts go on average: no row is left out."""
+    return for_all(ctx, _long_batch, rows=(LONG, LONG), most=1)
 
 
 def weight_decay_zero_is_none(ctx: Context) -> Evidence:
@@ -51,6 +62,37 @@ def _continued(case: Case) -> None:
     _same_steps(
         case, parts, whole, f"moved by two fits of one epoch at learning rate {rate:g}, by one of two"
     )
+
+
+def _long_batch(case: Case) -> None:
+    rows = len(case.problem.X)
+    start = time.monotonic()
+    _moved(replace(case, problem=with_rows(case.problem, slice(0, 60))), learning_rate=0.1)
+    if time.monotonic() - start > SLOW:
+        raise NotApplicable(f"a fit of {rows} rows would take this submission too long")
+    cut = rows // 3
+    head, tail = (
+        _moved(replace(case, problem=with_rows(case.problem, part)), learning_rate=0.1)
+        for part in (slice(0, cut), slice(cut, rows))
+    )
+    expected = [(cut * h + (rows - cut) * t) / rows for h, t in zip(head, tail)]
+    found = _moved(case, learning_rate=0.1)
+    try:
+        _same_steps(case, found, expected, f"moved on {rows} rows, on {cut} and {rows - cut}")
+    except Broken as broken:
+        raise Broken(str(broken), diagnosis=_cut_short(case, found)) from None
+
+
+def _cut_short(case: Case, found: list[Float]) -> str | None:
+    """The id of the mistake if the step is that of the first rows alone."""
+    problem = case.problem
+    for rows in (10, 50, 100, 128, 200, 256, 500, 512, 600, 1000, 1024):
+        first = with_rows(problem, slice(0, rows))
+        right = oracle.loss_and_gradients(problem.weights, first.X, first.y, problem.activation)[1]
+        with contextlib.suppress(Broken):
+            _same_steps(case, found, [-0.1 * g for g in right], "")
+            return "rows_left_out"
+    return None
 
 
 def _no_decay(case: Case) -> None:

@@ -78,6 +78,15 @@ def _counts(path: Trajectory) -> Iterator[Hypothesis]:
         f"{steps + 1} steps were taken where {steps} {'was' if steps == 1 else 'were'} asked for",
         lambda: path.descend(steps=steps + 1),
     )
+    if not path.costly:
+        for others in (*range(1, 21), 25, 30, 50, 100):
+            # Some of these have names of their own.
+            if others not in (1, steps - 1, steps, steps + 1, 2 * steps):
+                yield hypothesis(
+                    "epochs_ignored",
+                    f"{others} steps were taken where {steps} {'was' if steps == 1 else 'were'} asked for",
+                    lambda others=others: path.after(others),  # type: ignore[misc]
+                )
     if steps > 1:
         yield hypothesis(
             "missing_epoch",

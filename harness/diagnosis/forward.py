@@ -169,7 +169,8 @@ def _bias_after(net: Pass) -> Float:
     return A @ net.weights[-2] + net.weights[-1]
 
 
-def _inputs(net: Pass) -> Listed:
+def changed_inputs(net: Pass) -> list[tuple[str, str, Float]]:
+    """Return (id, sentence, the inputs instead) of what is done to inputs that should stay as they are."""
     X = net.X
     mean, sd = X.mean(), X.std()
     changes: list[tuple[str, str, Float]] = [
@@ -191,17 +192,18 @@ def _inputs(net: Pass) -> Listed:
             X.reshape(X.shape[::-1]).T,
         ),
     ]
+    batch = "with statistics of the batch itself: a row's answer must not depend on the others"
+    if X.max() > 0:
+        changes.append(("batch_statistics", f"the inputs are scaled {batch}", X / X.max()))
     if net.n > 1:
         by_column = X.std(axis=0)
         rows = np.linalg.norm(X, axis=1, keepdims=True)
         safe = np.where(by_column > 0, by_column, 1.0)
-        batch = "with statistics of the batch itself: a row's answer must not depend on the others"
         changes += [
             ("batch_statistics", f"the inputs are standardised {batch}", (X - mean) / sd),
             ("batch_statistics", f"the inputs are standardised {batch}", (X - X.mean(axis=0)) / safe),
             ("batch_statistics", f"the inputs are centred {batch}", X - X.mean(axis=0)),
             ("batch_statistics", f"the inputs are centred {batch}", X - mean),
-            ("batch_statistics", f"the inputs are scaled {batch}", X / X.max()),
             (
                 "inputs_rescaled",
                 ("each row of the inputs is scaled to length 1"),
@@ -213,8 +215,18 @@ def _inputs(net: Pass) -> Listed:
                 X / X.sum(axis=1, keepdims=True),
             ),
         ]
-    for mistake, sentence, changed in changes:
+    return changes
+
+
+def _inputs(net: Pass) -> Listed:
+    for mistake, sentence, changed in changed_inputs(net):
         yield mistake, sentence, lambda changed=changed: softmax(logits(net, X=changed))  # type: ignore[misc]
+    if net.n > 1:
+        sentence = "the logits are normalised over the batch: a row's answer must not depend on the others"
+        centred = net.logits - net.logits.mean(axis=0)
+        deviation = centred.std(axis=0)
+        yield "batch_statistics", sentence, lambda: softmax(centred)
+        yield "batch_statistics", sentence, lambda: softmax(centred / np.where(deviation > 0, deviation, 1.0))
 
 
 def _precision(net: Pass) -> Listed:

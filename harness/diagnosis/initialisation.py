@@ -40,10 +40,10 @@ def diagnose(layer_sizes: Sequence[int], found: Sequence[Float]) -> Diagnosis | 
     if not all(np.isfinite(w).all() for w in found):
         return None
     limits = [float(np.sqrt(6.0 / sum(W.shape))) for W in matrices]
-    right = [_p_value(np.sort(W.ravel()), "uniform", limit) for W, limit in zip(matrices, limits)]
+    right = [p_value(np.sort(W.ravel()), "uniform", limit) for W, limit in zip(matrices, limits)]
     if min(right) > ACCEPTED:
         return _of_biases(biases)
-    return _constant(matrices) or _transformed(matrices) or _drawn(matrices)
+    return _constant(matrices) or _transformed(matrices) or _drawn(matrices, layer_sizes)
 
 
 def _of_biases(biases: list[Float]) -> Diagnosis | None:
@@ -85,14 +85,14 @@ def _transformed(matrices: list[Float]) -> Diagnosis | None:
     return None
 
 
-def _drawn(matrices: list[Float]) -> Diagnosis | None:
+def _drawn(matrices: list[Float], layer_sizes: Sequence[int]) -> Diagnosis | None:
     fits, near = [], []
     # Small layers first: they refuse most candidates, and cost little.
     layers = sorted(((W.shape, np.sort(W.ravel())) for W in matrices), key=lambda layer: layer[1].size)
-    for candidate in _candidates():
+    for candidate in (*_candidates(), *_of_one_layer(layer_sizes)):
         worst = 1.0
         for shape, values in layers:
-            worst = min(worst, _p_value(values, candidate.kind, candidate.spread(*shape)))
+            worst = min(worst, p_value(values, candidate.kind, candidate.spread(*shape)))
             if worst <= REFUSED:
                 break
         if worst > ACCEPTED / 10:
@@ -204,7 +204,27 @@ def _candidates() -> Iterator[Candidate]:
             )
 
 
-def _p_value(values: Float, kind: str, spread: float) -> float:
+def _of_one_layer(layer_sizes: Sequence[int]) -> Iterator[Candidate]:
+    """Every layer is given the limit of one: the first's, the last's, or that of the whole network's ends."""
+    for name, fans, whose in (
+        ("init_limit_of_first_layer", layer_sizes[:2], "the first layer's limit"),
+        ("init_limit_of_last_layer", layer_sizes[-2:], "the last layer's limit"),
+        (
+            "init_limit_of_network",
+            (layer_sizes[0], layer_sizes[-1]),
+            ("the limit of the numbers of inputs and classes"),
+        ),
+    ):
+        limit = float(np.sqrt(6.0 / sum(fans)))
+        yield Candidate(
+            id=name,
+            kind="uniform",
+            spread=lambda i, o, limit=limit: limit,  # type: ignore[misc]
+            sentence=f"every layer has {whose}: {_RIGHT}",
+        )
+
+
+def p_value(values: Float, kind: str, spread: float) -> float:
     """Return the p-value of Kolmogorov and Smirnov's test of sorted values (Stephens' approximation)."""
     # Imported here: SciPy's special functions take a while to import, which --help should not wait for.
     from scipy.special import kolmogorov, ndtr

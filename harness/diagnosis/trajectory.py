@@ -37,6 +37,7 @@ class Trajectory:
         self.every = frozenset(range(len(self.start)))
         self.matrices = frozenset(range(0, len(self.start), 2))
         self.biases = self.every - self.matrices
+        self._path: list[Weights] = [[np.zeros_like(w) for w in self.start]]
         # Several steps of the report's network take a tenth of a second: there only the likeliest are tried.
         self.costly = steps > 1 and sum(w.size for w in self.start) > 100_000
 
@@ -62,6 +63,14 @@ class Trajectory:
                 gradients = self.first_gradient if number == 0 else self.gradient(weights)
                 weights = step(number, weights, gradients)
             return [w - s for w, s in zip(weights, self.start)]
+
+    def after(self, steps: int) -> Weights:
+        """Return the displacements after any number of right steps; each is computed once."""
+        while len(self._path) <= steps:
+            weights = [w + d for w, d in zip(self.start, self._path[-1])]
+            gradients = self.gradient(weights)
+            self._path.append([d - self.learning_rate * g for d, g in zip(self._path[-1], gradients)])
+        return self._path[steps]
 
     def descend(
         self,

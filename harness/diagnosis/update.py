@@ -12,10 +12,13 @@ from harness.diagnosis.adaptive import adaptive
 from harness.diagnosis.decay import adam_decay, decay
 from harness.diagnosis.descent import descent, spurious_decay, still
 from harness.diagnosis.fitting import name
+from harness.diagnosis.forward import changed_inputs
 from harness.diagnosis.passes import Pass
+from harness.diagnosis.restart import reinitialised
 from harness.diagnosis.tampering import rounded_starts
 from harness.diagnosis.trajectory import Trajectory, Weights, hypothesis
 from harness.diagnosis.types import Diagnosis, Hypothesis, Posed
+from harness.diagnosis.usage import usage
 from harness.oracle import Float
 
 # Of a gradient these have names of their own when they are seen in an update.
@@ -72,8 +75,12 @@ def hypotheses(path: Trajectory, found: Weights) -> Iterator[Hypothesis]:
         yield from descent(path, found)
         yield from still(path, found)
         yield from spurious_decay(path, found)
+        yield from reinitialised(path, found)
         if path.steps == 1:
-            yield from _of_gradients(path, found)
+            net = Pass.of(path.problem)
+            yield from _of_gradients(path, net, found)
+            yield from _of_inputs(path, net)
+            yield from usage(path, net, found)
 
 
 def _nearest(path: Trajectory, moved: Weights) -> Weights:
@@ -86,9 +93,19 @@ def _nearest(path: Trajectory, moved: Weights) -> Weights:
     return min(choices, key=lambda c: sum(float(np.linalg.norm(f - e)) for f, e in zip(moved, c)))
 
 
-def _of_gradients(path: Trajectory, found: Weights) -> Iterator[Hypothesis]:
+def _of_inputs(path: Trajectory, net: Pass) -> Iterator[Hypothesis]:
+    """The step is that of other inputs than those that were given."""
+    for mistake, sentence, changed in changed_inputs(net):
+
+        def predict(changed: Float = changed) -> Weights:
+            used = Pass(net.weights, changed, net.y, net.activation)
+            return [-path.learning_rate * g for g in used.gradients]
+
+        yield hypothesis(mistake, f"in fit, {sentence}", predict)
+
+
+def _of_gradients(path: Trajectory, net: Pass, found: Weights) -> Iterator[Hypothesis]:
     """One step of gradient descent shows the gradient that it used: every mistake of the backward pass."""
-    net = Pass.of(path.problem)
     used = [-d / path.learning_rate for d in found]
     for mistake in gradients.hypotheses(net, used):
         if mistake.id not in _RENAMED:
@@ -117,3 +134,4 @@ def _without_rate(path: Trajectory, found: Weights) -> Iterator[Hypothesis]:
         "weights_overwritten", "the weights are replaced by the step", lambda: [-w for w in path.start]
     )
     yield from rounded_starts(path)
+    yield from reinitialised(path, found)

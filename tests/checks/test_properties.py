@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from harness.checks import properties_case, properties_drive
+from harness.checks import properties_case, properties_drive, properties_training
 from harness.checks.context import MAIN, Context, Failed, NotApplicable
 from harness.checks.properties import PROPERTIES
 from harness.records import Status
@@ -124,7 +124,7 @@ def context(kind, seed=0, **options):
 @pytest.mark.parametrize("name", RUNS)
 def test_right_code_has_every_property(name, kind):
     for seed in range(3):
-        assert RUNS[name](context(kind, seed))["examples"] > 1
+        assert RUNS[name](context(kind, seed))["examples"] >= (1 if "long" in name else 2)
 
 
 def broken(name, diagnosis=None):
@@ -327,6 +327,33 @@ class Restarting(Network):
         self.start = self.get_weights()
 
 
+@broken("a_long_batch_is_its_parts", "rows_not_answered")
+class FullBatchesOnly(Network):
+    def predict_proba(self, X):
+        P = super().predict_proba(X)
+        P[len(X) // 64 * 64 :] *= len(X) < 64
+        return P
+
+
+@broken("a_long_batch_is_its_parts")
+class CoarseWhenLong(Network):
+    def predict_proba(self, X):
+        return super().predict_proba(X).round(2 if len(X) > 64 else 9)
+
+
+@broken("a_step_uses_every_row_of_a_long_batch", "rows_left_out")
+class FirstThousand(Network):
+    def fit(self, X, y, **options):
+        super().fit(X[:1000], y[:1000], **options)
+
+
+@broken("a_step_uses_every_row_of_a_long_batch")
+class EveryOther(Network):
+    def fit(self, X, y, **options):
+        step = 2 if len(X) > 1000 else 1
+        super().fit(X[::step], y[::step], **options)
+
+
 @broken("weight_decay_zero_is_none")
 class DefaultDecay(Network):
     def fit(self, X, y, *, weight_decay=1e-3, **options):
@@ -428,6 +455,13 @@ def test_a_slow_submission_is_asked_at_least_two_examples(monkeypatch):
     now = itertools.count(step=100.0)
     monkeypatch.setattr(properties_drive.time, "monotonic", lambda: next(now))
     assert RUNS["shifting_the_logits_changes_nothing"](context(Network))["examples"] == 2
+
+
+def test_a_submission_too_slow_for_long_batches_is_not_asked_for_one(monkeypatch):
+    now = itertools.count(step=0.3)
+    monkeypatch.setattr(properties_training.time, "monotonic", lambda: next(now))
+    with pytest.raises(NotApplicable, match="too long"):
+        RUNS["a_step_uses_every_row_of_a_long_batch"](context(Network))
 
 
 def test_an_activation_that_is_not_there_is_not_asked_for():
