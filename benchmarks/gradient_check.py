@@ -39,14 +39,13 @@ def run(*, rounds: int, seeds: int, activations: Sequence[str], whole: bool = Fa
     return Section(
         title="Gradient check",
         text=(
-            f"Each way checks the gradient of the NumPy reference on 784-500-250-100-10 ({total():,} "
-            "coordinates), batch 8, float64. Ours asks a sandboxed process that runs already, the others "
-            "call the code in their own process. What would take minutes is done on "
-            f"{gradient_ways.SAMPLE} coordinates and its cost extrapolated; to find out what it detects, "
-            "those coordinates are taken from the ones that the fault has spoiled, the furthest from "
-            "right among them, so that the answer is that of the whole check. Once `gradcheck`'s fast "
-            "mode finds something wrong it runs the slow mode to say what; that is cut short here and not "
-            "in its cost."
+            "Each way checks the gradient of the NumPy reference on 784-500-250-100-10 "
+            f"({total():,} coordinates), batch 8, float64. Ours asks a sandboxed process that runs already, "
+            "the others call the code in their own process. What would take minutes is done on "
+            f"{gradient_ways.SAMPLE} coordinates and its cost extrapolated; to find out what it says, those "
+            "coordinates hold the ones that decide it: of a wrong gradient the furthest from right, of a right "
+            "one the smallest, which are the closest to rounding. Once `gradcheck`'s fast mode finds something "
+            "wrong it runs the slow mode to say what; that is cut short here and not in its cost."
         ),
         tables=(cost, *grids),
     )

@@ -32,7 +32,7 @@ RANDOM = 1_000  # coordinates of the sampling check
 FAST_EVALUATIONS = (
     200  # of the loss: more than gradcheck's fast mode needs for eight tensors, far under the slow
 )
-SAMPLE = 200  # coordinates that stand for all 544,860 where a check of all would take minutes
+SAMPLE = 200  # coordinates that stand for all 543,860 where a check of all would take minutes
 
 
 @dataclass(frozen=True)
@@ -76,17 +76,20 @@ class Subject:
     def telling(self, count: int) -> Array:
         """Coordinates of the vector of all weights that decide what a check of all of them says.
 
-        Where the gradient is spoiled, up to ``count`` of the spoiled ones: half of them those that are
-        furthest from right, half at random. Where it is right, ``count`` of all, at random.
+        Half of the ``count`` are those on which a check is likeliest to say "wrong", half are random: where
+        the gradient is spoiled, the spoiled coordinates furthest from right; where it is right, the ones whose
+        gradient is smallest but not zero, for they are the closest to rounding.
         """
+        right = np.abs(flat(self.right()))
         distance = np.abs(flat(self.gradients()) - flat(self.right()))
-        spoiled = np.flatnonzero(distance)
-        choice = spoiled if spoiled.size else np.arange(distance.size)
-        furthest = choice[np.argsort(distance[choice])[::-1][: count // 2 if spoiled.size else 0]]
-        rest = np.setdiff1d(choice, furthest)
+        spoiled = bool(distance.any())
+        choice = np.flatnonzero(distance if spoiled else right)
+        order = np.argsort(-distance[choice] if spoiled else right[choice])
+        first = choice[order[: count // 2]]
+        rest = np.setdiff1d(choice, first)
         rng = np.random.default_rng([self.seed, count])
-        drawn = rng.choice(rest, min(count - len(furthest), len(rest)), replace=False)
-        return np.concatenate([furthest, drawn])
+        drawn = rng.choice(rest, min(count - len(first), len(rest)), replace=False)
+        return np.concatenate([first, drawn])
 
 
 @dataclass(frozen=True, kw_only=True)
