@@ -43,9 +43,9 @@ def run(*, rounds: int, seeds: int, activations: Sequence[str], whole: bool = Fa
             f"({total():,} coordinates), batch 8, float64. Ours asks a sandboxed process that runs already, "
             "the others call the code in their own process. What would take minutes is done on "
             f"{gradient_ways.SAMPLE} coordinates and its cost extrapolated; to find out what it says, those "
-            "coordinates hold the ones that decide it: of a wrong gradient the furthest from right, of a right "
-            "one the smallest, which are the closest to rounding. Once `gradcheck`'s fast mode finds something "
-            "wrong it runs the slow mode to say what; that is cut short here and not in its cost."
+            "coordinates hold the ones that decide it: of a wrong gradient the furthest from right, of a "
+            "right one the smallest, which are the closest to rounding. Once `gradcheck`'s fast mode finds "
+            "something wrong it runs the slow mode to say what; that is cut short here and not in its cost."
         ),
         tables=(cost, *grids),
     )

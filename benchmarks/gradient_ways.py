@@ -76,9 +76,9 @@ class Subject:
     def telling(self, count: int) -> Array:
         """Coordinates of the vector of all weights that decide what a check of all of them says.
 
-        Half of the ``count`` are those on which a check is likeliest to say "wrong", half are random: where
-        the gradient is spoiled, the spoiled coordinates furthest from right; where it is right, the ones whose
-        gradient is smallest but not zero, for they are the closest to rounding.
+        Half of the ``count`` are those on which a check is likeliest to say "wrong", half are random:
+        where the gradient is spoiled, the spoiled coordinates furthest from right; where it is right, the
+        ones whose gradient is smallest but not zero, for they are the closest to rounding.
         """
         right = np.abs(flat(self.right()))
         distance = np.abs(flat(self.gradients()) - flat(self.right()))
