@@ -8,15 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from harness import oracle
 from harness.checks.context import Context, Problem, as_float64, tensor_names
 from harness.oracle import Float, Int
 from harness.session import Model
 
 Evidence = dict[str, Any]
-
-# float32 sums taken in another order differ by about 1e-6: nearer to 0 than that, ReLU's derivative may flip.
-KINK = 2e-5
 
 
 class Broken(Exception):
@@ -72,12 +68,6 @@ class Case:
             self.problem.X if X is None else X, self.problem.y if y is None else y
         )
         return loss, as_float64(gradients, self.problem.weights, "gradients")
-
-
-def near_kink(problem: Problem) -> bool:
-    """Whether some hidden unit's pre-activation is so near 0 that float32 may round it to the other side."""
-    hidden = oracle.forward(problem.weights, problem.X, problem.activation)[1][:-1]
-    return any(float(np.abs(Z).min()) < KINK * float(np.abs(Z).max()) for Z in hidden)
 
 
 def with_rows(problem: Problem, chosen: slice) -> Problem:

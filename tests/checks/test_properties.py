@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from harness.checks import properties_case, properties_drive, properties_training
-from harness.checks.context import MAIN, Context, Failed, NotApplicable
+from harness.checks import properties_drive, properties_training, tolerances
+from harness.checks.context import MAIN, SMALL, Context, Failed, NotApplicable
 from harness.checks.properties import PROPERTIES
 from harness.records import Status
 from harness.session import SubmissionFault
@@ -507,9 +507,24 @@ def test_integers_cover_their_range_and_shrink_towards_its_start():
     assert find(strategy, lambda value: value >= 5) <= 6
 
 
-def test_relu_cases_keep_away_from_the_kink():
+def hidden_margins(problem):
+    """The least |z| of each hidden layer, by its largest."""
+    a = problem.X
+    for W, b in zip(problem.weights[:-2:2], problem.weights[1:-2:2]):
+        z = a @ W + b
+        yield np.abs(z).min() / np.abs(z).max()
+        a = np.maximum(z, 0)
+
+
+def test_relu_problems_keep_away_from_the_kink():
     ctx = context(Network)
-    for draw in range(30):
-        numbers = {"activation": 0, "rows": 9, "draw": draw, "sharpness": 0}
-        problem, _ = properties_drive._posed(ctx, "test", ["relu"], numbers)
-        assert not properties_case.near_kink(problem)
+    cases = [
+        properties_drive._posed(
+            ctx, "test", ["relu"], {"activation": 0, "rows": 9, "draw": d, "sharpness": 2}
+        )
+        for d in range(30)
+    ]
+    problems = [case for case, _ in cases]
+    problems += [ctx.problem(sizes, "relu", batch) for sizes in (MAIN, SMALL) for batch in (64, 7)]
+    for problem in problems:
+        assert min(hidden_margins(problem)) >= tolerances.KINK
