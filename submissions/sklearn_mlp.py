@@ -25,6 +25,12 @@ class Model:
         features, classes = layer_sizes[0], layer_sizes[-1]
         self.net.set_params(learning_rate_init=1e-300, batch_size=classes)
         self.net.partial_fit(np.zeros((classes, features)), np.arange(classes), classes=np.arange(classes))
+        # Its own start differs by activation, and has random biases; the contract's is Glorot-uniform.
+        rng = np.random.default_rng(seed)
+        limits = [np.sqrt(6.0 / sum(W.shape)) for W in self.net.coefs_]
+        Ws = [rng.uniform(-limit, limit, W.shape) for limit, W in zip(limits, self.net.coefs_)]
+        self.net.coefs_ = [W.astype(np.float32) for W in Ws]
+        self.net.intercepts_ = [np.zeros(W.shape[1], np.float32) for W in Ws]
 
     def get_weights(self):
         return [array for pair in zip(self.net.coefs_, self.net.intercepts_) for array in pair]
