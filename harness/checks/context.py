@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from harness import oracle
+from harness import diagnosis, oracle
 from harness.checks import tolerances
 from harness.diagnosis import Diagnosis
 from harness.oracle import Float, Int
@@ -212,9 +212,19 @@ def clear_of_kinks(weights: Sequence[Float], X: Float, rng: np.random.Generator)
         X[near] = rng.uniform(0.0, 1.0, (int(near.sum()), X.shape[1]))
 
 
-def as_float64(arrays: Sequence[Any], expected: Sequence[Float], what: str) -> list[Float]:
-    """Return arrays as float64 after checking number, shapes and finiteness against ``expected``."""
+def as_float64(
+    arrays: Sequence[Any], expected: Sequence[Float], what: str, *, rows: int | None = None
+) -> list[Float]:
+    """Return arrays as float64 after checking number, shapes and finiteness against ``expected``.
+
+    ``rows`` is the size of the batch that they were computed from, where there was one.
+    """
     names = tensor_names(len(expected))
+    shapes = [tuple(array.shape) for array in arrays]
+    known = diagnosis.shapes(shapes, [right.shape for right in expected], rows)
+    if known is not None:
+        listed = ", ".join(map(str, shapes))
+        raise failed(f"{what}: found the shapes {listed}", known)
     if len(arrays) != len(expected):
         raise Failed(f"{what}: expected {len(expected)} arrays ({', '.join(names)}), found {len(arrays)}")
     for name, array, right in zip(names, arrays, expected):

@@ -13,11 +13,12 @@ from harness.diagnosis import forward as _forward
 from harness.diagnosis import gradients as _gradients
 from harness.diagnosis import initialisation as _initialisation
 from harness.diagnosis import loss as _loss
+from harness.diagnosis import shapes as _shapes
 from harness.diagnosis import update as _update
 from harness.diagnosis.types import Diagnosis, Posed
 from harness.oracle import Float
 
-__all__ = ["Diagnosis", "Posed", "forward", "gradients", "initialisation", "loss", "update"]
+__all__ = ["Diagnosis", "Posed", "forward", "gradients", "initialisation", "loss", "shapes", "update"]
 
 
 def forward(problem: Posed, found: Float) -> Diagnosis | None:
@@ -33,6 +34,13 @@ def loss(problem: Posed, found: float) -> Diagnosis | None:
 def gradients(problem: Posed, found: Sequence[Float]) -> Diagnosis | None:
     """Name the mistake that gives these gradients."""
     return _gradients.diagnose(problem, found)
+
+
+def shapes(
+    found: Sequence[tuple[int, ...]], expected: Sequence[tuple[int, ...]], rows: int | None = None
+) -> Diagnosis | None:
+    """Name the mistake that gives weights or gradients of these shapes; ``rows`` is the size of the batch."""
+    return _shapes.diagnose(found, expected, rows)
 
 
 def update(
