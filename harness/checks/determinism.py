@@ -29,7 +29,11 @@ def same_seed_same_weights(ctx: Context) -> Evidence:
         if a.shape != b.shape or not np.array_equal(a, b):
             raise Failed(f"build with the same seed gives two different {name}", diagnosis="seed_ignored")
     if all(np.array_equal(a, b) for a, b in zip(first[::2], other[::2])):
-        raise Failed("build with seeds 5 and 6 gives the same weights", diagnosis="seed_ignored")
+        # Weights that are all alike are another mistake.
+        drawn = all(len(np.unique(W)) > 0.9 * W.size for W in first[::2])
+        raise Failed(
+            "build with seeds 5 and 6 gives the same weights", diagnosis="seed_ignored" if drawn else None
+        )
     return {}
 
 

@@ -47,6 +47,8 @@ def glorot_uniform(ctx: Context) -> Evidence:
 def layers_are_independent(ctx: Context) -> Evidence:
     """No layer's weights repeat another's: each has draws of its own."""
     _, weights = _built(ctx)
+    if any(float(np.ptp(W, axis=axis).max()) == 0.0 for W in weights[::2] for axis in (0, 1)):
+        raise Failed("all units of a layer start equal: there are no draws to compare")
     # The generator filled W as it is kept inside: (fan_in, fan_out), or the other way round.
     for layout in (np.ravel, lambda W: W.T.ravel()):
         _independent([layout(W) / max(float(np.abs(W).max()), 1e-300) for W in weights[::2]])
