@@ -45,7 +45,7 @@ PROPERTIES: tuple[Property, ...] = tuple(
         (networks.sigmoid_of_minus_z_is_one_minus_sigmoid, _FORWARD),
         (training.a_step_is_linear_in_the_learning_rate, _UPDATES),
         (training.training_goes_on_from_where_it_stands, _UPDATES),
-        (training.a_step_uses_every_row_of_a_long_batch, _UPDATES),
+        (training.a_step_uses_every_row_of_a_long_batch, (*_UPDATES, "gradients")),
         (training.weight_decay_zero_is_none, _UPDATES),
     )
 )
