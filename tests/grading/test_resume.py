@@ -152,7 +152,8 @@ def test_interrupted_once_it_finishes_what_is_running_and_says_what_is_kept(
 
 
 def test_interrupted_twice_it_stops_at_once(small_class, backcheck):
-    (small_class / "ada.py").write_text("import time\ntime.sleep(1e9)\n")
+    sleeper = "import time\n\n\ndef build(layer_sizes, activation, seed):\n    time.sleep(1e9)\n"
+    (small_class / "ada.py").write_text(sleeper)
     process = backcheck.start("--seed", 5)
     wait_for(lambda: process.poll() is not None or keys(backcheck.store, "claims"))
     family = psutil.Process(process.pid).children(recursive=True)
