@@ -84,16 +84,22 @@ class Process:
         )
         ours, theirs = socket.socketpair()
         argv = [sys.executable, "-I", "-u", "-m", "harness.worker", str(theirs.fileno())]
-        self._popen = subprocess.Popen(
-            backend.wrap(argv, policy),
-            pass_fds=(theirs.fileno(),),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd=self._workdir,
-            env=_environment(self._workdir),
-            start_new_session=True,
-        )
+        # Until it has a session of its own, the child is in the terminal's group: a Ctrl-C meant for the
+        # grader must not end it, and be taken for a crash of the submission. It never needs SIGINT.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self._popen = subprocess.Popen(
+                backend.wrap(argv, policy),
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                cwd=self._workdir,
+                env=_environment(self._workdir),
+                start_new_session=True,
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         theirs.close()
         self._channel = ours
         assert self._popen.stdout is not None
