@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from harness import oracle
-from harness.checks.context import DEPTHS, SMALL, Context, Failed, NotApplicable, as_float64
+from harness import diagnosis, oracle
+from harness.checks.context import DEPTHS, SMALL, Context, Failed, NotApplicable, as_float64, failed
 from harness.records import Status
 from harness.session import SubmissionFault
 
@@ -45,7 +45,8 @@ def weights_round_trip(ctx: Context) -> Evidence:
         if not np.allclose(found, given, rtol=2.0**-23, atol=1e-30):
             name = f"{'Wb'[index % 2]}{index // 2 + 1}"
             kept = " (it still holds the old weights)" if np.array_equal(found, fresh[index]) else ""
-            raise Failed(f"get_weights() after set_weights(w) differs from w in {name}{kept}")
+            message = f"get_weights() after set_weights(w) differs from w in {name}{kept}"
+            raise failed(message, diagnosis.stored(problem.weights, back))
     return {}
 
 

@@ -63,7 +63,9 @@ def answers_ignore_earlier_calls(ctx: Context) -> Evidence:
 def _not_negative(case: Case) -> None:
     loss = case.loss()
     if not np.isfinite(loss) or loss < -1e-6:
-        raise Broken(f"the loss should be finite and at least 0, found {loss:.9g}")
+        # Infinite is -log of a probability that was rounded to 0; NaN can come about in more than one way.
+        known = "log_underflow" if loss == np.inf else None
+        raise Broken(f"the loss should be finite and at least 0, found {loss:.9g}", diagnosis=known)
     weights = list(case.problem.weights)
     weights[-2] = np.zeros_like(weights[-2])
     weights[-1] = 50.0 * (np.arange(len(weights[-1])) == case.problem.y[0])

@@ -14,11 +14,22 @@ from harness.diagnosis import gradients as _gradients
 from harness.diagnosis import initialisation as _initialisation
 from harness.diagnosis import loss as _loss
 from harness.diagnosis import shapes as _shapes
+from harness.diagnosis import storage as _storage
 from harness.diagnosis import update as _update
 from harness.diagnosis.types import Diagnosis, Posed
 from harness.oracle import Float
 
-__all__ = ["Diagnosis", "Posed", "forward", "gradients", "initialisation", "loss", "shapes", "update"]
+__all__ = [
+    "Diagnosis",
+    "Posed",
+    "forward",
+    "gradients",
+    "initialisation",
+    "loss",
+    "shapes",
+    "stored",
+    "update",
+]
 
 
 def forward(problem: Posed, found: Float) -> Diagnosis | None:
@@ -41,6 +52,11 @@ def shapes(
 ) -> Diagnosis | None:
     """Name the mistake that gives weights or gradients of these shapes; ``rows`` is the size of the batch."""
     return _shapes.diagnose(found, expected, rows)
+
+
+def stored(given: Sequence[Float], found: Sequence[Float]) -> Diagnosis | None:
+    """Name what has become of the weights that ``set_weights`` was given."""
+    return _storage.diagnose(given, found)
 
 
 def update(

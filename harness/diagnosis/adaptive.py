@@ -73,7 +73,7 @@ def _bias_correction(path: Trajectory) -> Listed:
 def _details(path: Trajectory) -> Listed:
     yield (
         "adam_epsilon_inside",
-        ("epsilon stands under the root, it belongs outside"),
+        "epsilon stands under the root, it belongs outside",
         lambda: path.adam(inside=True),
     )
     for exponent in (3, 7) if path.costly else (0, 1, 2, 3, 4, 5, 6, 7, 9, 10):
@@ -105,7 +105,7 @@ def _details(path: Trajectory) -> Listed:
         )
     yield (
         "adam_no_root",
-        ("the step is divided by the mean square, it should be by its root"),
+        "the step is divided by the mean square, it should be by its root",
         lambda: path.adam(root=False),
     )
     for root in (True, False):
@@ -117,7 +117,7 @@ def _details(path: Trajectory) -> Listed:
     yield "adam_means_aliased", "both running means are kept in one array", lambda: path.run(_aliased(path))
     yield (
         "sign_flipped",
-        ("the update climbs: Adam's step must be subtracted"),
+        "the update climbs: Adam's step must be subtracted",
         lambda: path.adam(rate=-path.learning_rate),
     )
     yield (
@@ -169,7 +169,7 @@ def _others(path: Trajectory) -> Listed:
             )
     yield (
         "adam_is_momentum",
-        ("fit(optimizer='adam') runs gradient descent with momentum 0.9"),
+        "fit(optimizer='adam') runs gradient descent with momentum 0.9",
         lambda: path.run(_heavy(path)),
     )
 

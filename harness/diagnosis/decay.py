@@ -37,18 +37,18 @@ def strengths(path: Trajectory) -> Iterator[tuple[str, float, str]]:
     yield (
         "weight_decay_doubled",
         2.0,
-        ("weights decay twice as fast: the step is g + decay w, not g + 2 decay w"),
+        "weights decay twice as fast: the step is g + decay w, not g + 2 decay w",
     )
     yield (
         "weight_decay_halved",
         0.5,
-        ("weights decay half as fast: the step is g + decay w, not g + decay w / 2"),
+        "weights decay half as fast: the step is g + decay w, not g + decay w / 2",
     )
     yield "weight_decay_sign", -1.0, "weights grow where they should decay: the sign of the decay is wrong"
     yield (
         "weight_decay_divided_by_n",
         1 / n,
-        (f"the decay is divided by the batch size {n}: it is not averaged over rows"),
+        f"the decay is divided by the batch size {n}: it is not averaged over rows",
     )
     yield "weight_decay_times_n", float(n), f"the decay is multiplied by the batch size {n}"
     yield "weight_decay_not_times_lr", 1 / rate, "the decay is not multiplied by the learning rate"

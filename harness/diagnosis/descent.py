@@ -50,8 +50,9 @@ def _frozen(path: Trajectory, frozen: frozenset[int]) -> tuple[str, str]:
         return "weights_never_updated", "no weight matrix is ever updated, the biases are"
     for layer in range(1, path.depth + 1):
         if frozen == {2 * layer - 2, 2 * layer - 1}:
-            return f"frozen_layer_{layer}", (
-                f"layer {layer} never moves: its W and b are left out of the update"
+            return (
+                f"frozen_layer_{layer}",
+                f"layer {layer} never moves: its W and b are left out of the update",
             )
     if frozen == path.every - {len(path.start) - 2, len(path.start) - 1}:
         return "frozen_hidden_layers", "only the last layer is updated"
@@ -65,12 +66,12 @@ def _counts(path: Trajectory) -> Iterator[Hypothesis]:
     )
     yield hypothesis(
         "sign_flipped",
-        ("the update adds the gradient, it should subtract it"),
+        "the update adds the gradient, it should subtract it",
         lambda: path.descend(factor=-1.0),
     )
     yield hypothesis(
         "update_twice",
-        ("every update is twice as long: it is applied twice, or doubled"),
+        "every update is twice as long: it is applied twice, or doubled",
         lambda: path.descend(factor=2.0),
     )
     yield hypothesis(
@@ -90,17 +91,17 @@ def _counts(path: Trajectory) -> Iterator[Hypothesis]:
     if steps > 1:
         yield hypothesis(
             "missing_epoch",
-            (f"{steps - 1} steps were taken where {steps} were asked for"),
+            f"{steps - 1} steps were taken where {steps} were asked for",
             lambda: path.descend(steps=steps - 1),
         )
         yield hypothesis(
             "single_epoch",
-            (f"one step was taken where {steps} were asked for"),
+            f"one step was taken where {steps} were asked for",
             lambda: path.descend(steps=1),
         )
         yield hypothesis(
             "update_twice",
-            (f"{2 * steps} steps were taken where {steps} were asked for"),
+            f"{2 * steps} steps were taken where {steps} were asked for",
             lambda: path.descend(steps=2 * steps),
         )
 

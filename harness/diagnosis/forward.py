@@ -32,6 +32,17 @@ def hypotheses(net: Pass, found: Float) -> Iterator[Hypothesis]:
                 predict=lambda predict=predict: [predict()],  # type: ignore[misc]
             )
     yield from leak(net, found)
+    yield from _unanswered(net, found)
+
+
+def _unanswered(net: Pass, found: Float) -> Iterator[Hypothesis]:
+    silent = np.asarray(np.abs(found).max(axis=1) == 0.0)
+    if silent.any() and not silent.all():
+        yield Hypothesis(
+            id="rows_not_answered",
+            sentence=f"{int(silent.sum())} of {net.n} rows are answered with zeros alone",
+            predict=lambda: [np.where(silent[:, None], 0.0, net.P)],
+        )
 
 
 def _softmax(net: Pass) -> Listed:
@@ -65,24 +76,24 @@ def _softmax(net: Pass) -> Listed:
     yield "double_softmax", "the softmax is taken twice", lambda: softmax(P)
     yield (
         "softmax_sign",
-        ("the softmax is of -z: take the maximum off, max - z turns it round"),
+        "the softmax is of -z: take the maximum off, max - z turns it round",
         lambda: softmax(-Z),
     )
     yield (
         "softmax_base_2",
-        ("the softmax uses powers of 2, it should be of e"),
+        "the softmax uses powers of 2, it should be of e",
         lambda: softmax(Z * np.log(2.0)),
     )
     yield (
         "softmax_base_10",
-        ("the softmax uses powers of 10, it should be of e"),
+        "the softmax uses powers of 10, it should be of e",
         lambda: softmax(Z * np.log(10.0)),
     )
     yield "logits_returned", "predict_proba answers the logits: apply softmax", lambda: Z
     yield "log_probabilities_returned", "predict_proba answers log p: take exp", lambda: oracle.log_softmax(Z)
     yield (
         "sigmoid_outputs",
-        ("the outputs are independent sigmoids, not a softmax"),
+        "the outputs are independent sigmoids, not a softmax",
         lambda: oracle.activate(Z, "sigmoid"),
     )
     yield (
@@ -92,7 +103,7 @@ def _softmax(net: Pass) -> Listed:
     )
     yield (
         "linear_outputs",
-        ("the outputs are logits divided by their sum: the exponential is missing"),
+        "the outputs are logits divided by their sum: the exponential is missing",
         lambda: _shares(Z),
     )
     yield (
@@ -180,7 +191,7 @@ def changed_inputs(net: Pass) -> list[tuple[str, str, Float]]:
         ("inputs_rescaled", "0.5 is taken off the inputs: they are used in [0, 1]", X - 0.5),
         (
             "inputs_rescaled",
-            ("the inputs are standardised with MNIST's mean and deviation"),
+            "the inputs are standardised with MNIST's mean and deviation",
             (X - 0.1307) / 0.3081,
         ),
         ("inputs_rescaled", "the inputs are inverted, 1 - x", 1.0 - X),
@@ -188,7 +199,7 @@ def changed_inputs(net: Pass) -> list[tuple[str, str, Float]]:
         ("inputs_binarised", "the inputs are cut to integers, which are all 0", np.trunc(X)),
         (
             "reshape_for_transpose",
-            ("the inputs are reshaped where they should be transposed"),
+            "the inputs are reshaped where they should be transposed",
             X.reshape(X.shape[::-1]).T,
         ),
     ]
@@ -206,12 +217,12 @@ def changed_inputs(net: Pass) -> list[tuple[str, str, Float]]:
             ("batch_statistics", f"the inputs are centred {batch}", X - mean),
             (
                 "inputs_rescaled",
-                ("each row of the inputs is scaled to length 1"),
+                "each row of the inputs is scaled to length 1",
                 X / np.where(rows > 0, rows, 1.0),
             ),
             (
                 "inputs_rescaled",
-                ("each row of the inputs is scaled to sum 1"),
+                "each row of the inputs is scaled to sum 1",
                 X / X.sum(axis=1, keepdims=True),
             ),
         ]

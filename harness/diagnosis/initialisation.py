@@ -53,11 +53,31 @@ def _of_biases(biases: list[Float]) -> Diagnosis | None:
     values = np.concatenate(biases)
     if all(len(b) == 1 or np.ptp(b) == 0 for b in biases) and np.ptp(values) == 0:
         return Diagnosis(
-            id="init_constant_biases", sentence=(f"every bias starts at {values[0]:.4g}, it should at 0")
+            id="init_constant_biases", sentence=f"every bias starts at {values[0]:.4g}, it should at 0"
         )
     largest = np.abs(values).max()
     sentence = f"biases start at random values (up to {largest:.3g}), they should at 0"
     return Diagnosis(id="init_random_biases", sentence=sentence)
+
+
+def _layer_scaled(layers: list[tuple[tuple[int, ...], Float]]) -> Diagnosis | None:
+    """One layer's draw is multiplied by a round factor, the others' are right."""
+    off = []
+    for number, (shape, values) in enumerate(layers, start=1):
+        limit = float(np.sqrt(6.0 / sum(shape)))
+        if p_value(values, "uniform", limit) > ACCEPTED:
+            continue
+        fits = [
+            c for c in (0.001, 0.01, 0.1, 0.5, 2.0, 10.0) if p_value(values, "uniform", c * limit) > ACCEPTED
+        ]
+        off.append((number, fits))
+    if len(layers) < 2 or len(off) != 1 or len(off[0][1]) != 1:
+        return None
+    number, (factor,) = off[0]
+    return Diagnosis(
+        id="init_layer_scaled",
+        sentence=f"layer {number}'s weights are {factor:g} x what they should be, the others' are right",
+    )
 
 
 def _constant(matrices: list[Float]) -> Diagnosis | None:
@@ -69,7 +89,7 @@ def _constant(matrices: list[Float]) -> Diagnosis | None:
     if all(np.ptp(W) == 0 for W in matrices):
         return Diagnosis(
             id="init_constant",
-            sentence=("the weights of a layer all start at one value: its units would stay equal"),
+            sentence="the weights of a layer all start at one value: its units would stay equal",
         )
     return None
 
@@ -80,15 +100,19 @@ def _transformed(matrices: list[Float]) -> Diagnosis | None:
         return Diagnosis(id="init_units_equal", sentence="all units of a layer start with the same weights")
     if all(W.shape[0] > 1 and not np.ptp(W, axis=0).any() for W in matrices):
         return Diagnosis(
-            id="init_inputs_equal", sentence=("a unit starts with the same weight for every input")
+            id="init_inputs_equal", sentence="a unit starts with the same weight for every input"
         )
     return None
 
 
 def _drawn(matrices: list[Float], layer_sizes: Sequence[int]) -> Diagnosis | None:
+    in_order = [(W.shape, np.sort(W.ravel())) for W in matrices]
+    scaled = _layer_scaled(in_order)
+    if scaled is not None:
+        return scaled
     fits, near = [], []
     # Small layers first: they refuse most candidates, and cost little.
-    layers = sorted(((W.shape, np.sort(W.ravel())) for W in matrices), key=lambda layer: layer[1].size)
+    layers = sorted(in_order, key=lambda layer: layer[1].size)
     for candidate in (*_candidates(), *_of_one_layer(layer_sizes)):
         worst = 1.0
         for shape, values in layers:
@@ -106,6 +130,18 @@ def _drawn(matrices: list[Float], layer_sizes: Sequence[int]) -> Diagnosis | Non
 
 _RIGHT = "they should be uniform to +-sqrt(6 / (fan_in + fan_out))"
 _TABLE: tuple[tuple[str, str, Spread, str], ...] = (
+    (
+        "init_gain",
+        "uniform",
+        lambda i, o: 5 / 3 * np.sqrt(6 / (i + o)),
+        "the limit is multiplied by a gain of 5/3",
+    ),
+    (
+        "init_gain",
+        "uniform",
+        lambda i, o: np.sqrt(12 / (i + o)),
+        "the limit is multiplied by a gain of sqrt(2)",
+    ),
     ("init_sqrt3", "uniform", lambda i, o: np.sqrt(3 / (i + o)), "the limit is sqrt(3 / (fan_in + fan_out))"),
     ("init_sqrt2", "uniform", lambda i, o: np.sqrt(2 / (i + o)), "the limit is sqrt(2 / (fan_in + fan_out))"),
     ("init_sqrt1", "uniform", lambda i, o: np.sqrt(1 / (i + o)), "the limit is sqrt(1 / (fan_in + fan_out))"),
@@ -113,13 +149,13 @@ _TABLE: tuple[tuple[str, str, Spread, str], ...] = (
         "init_limit_doubled",
         "uniform",
         lambda i, o: 2 * np.sqrt(6 / (i + o)),
-        ("the limit is twice as large as it should be"),
+        "the limit is twice as large as it should be",
     ),
     (
         "init_no_root",
         "uniform",
         lambda i, o: 6 / (i + o),
-        ("the limit is 6 / (fan_in + fan_out), the root is missing"),
+        "the limit is 6 / (fan_in + fan_out), the root is missing",
     ),
     ("init_fan_in", "uniform", lambda i, o: np.sqrt(6 / i), "the limit is sqrt(6 / fan_in), He's"),
     ("init_fan_out", "uniform", lambda i, o: np.sqrt(6 / o), "the limit is sqrt(6 / fan_out)"),
@@ -127,62 +163,62 @@ _TABLE: tuple[tuple[str, str, Spread, str], ...] = (
         "init_framework",
         "uniform",
         lambda i, o: np.sqrt(1 / i),
-        ("the limit is 1 / sqrt(fan_in), PyTorch's default"),
+        "the limit is 1 / sqrt(fan_in), PyTorch's default",
     ),
     ("init_lecun", "uniform", lambda i, o: np.sqrt(3 / i), "the limit is sqrt(3 / fan_in), LeCun's"),
     (
         "init_missing_brackets",
         "uniform",
         lambda i, o: np.sqrt(6 / i + o),
-        ("the limit is sqrt(6 / fan_in + fan_out): brackets are missing"),
+        "the limit is sqrt(6 / fan_in + fan_out): brackets are missing",
     ),
     (
         "init_missing_brackets",
         "uniform",
         lambda i, o: np.sqrt(6) / i + o,
-        ("the limit is sqrt(6) / fan_in + fan_out: brackets are missing"),
+        "the limit is sqrt(6) / fan_in + fan_out: brackets are missing",
     ),
     (
         "init_missing_brackets",
         "uniform",
         lambda i, o: np.sqrt(6) / (i + o),
-        ("the limit is sqrt(6) / (fan_in + fan_out): the root must hold it all"),
+        "the limit is sqrt(6) / (fan_in + fan_out): the root must hold it all",
     ),
     (
         "init_limit_as_sd",
         "normal",
         lambda i, o: np.sqrt(6 / (i + o)),
-        ("the weights are normal with the limit as their deviation"),
+        "the weights are normal with the limit as their deviation",
     ),
     (
         "init_normal",
         "normal",
         lambda i, o: np.sqrt(2 / (i + o)),
-        ("the weights are normal, with Glorot's variance"),
+        "the weights are normal, with Glorot's variance",
     ),
     (
         "init_he_normal",
         "normal",
         lambda i, o: np.sqrt(2 / i),
-        ("the weights are normal with variance 2 / fan_in, He's"),
+        "the weights are normal with variance 2 / fan_in, He's",
     ),
     (
         "init_lecun_normal",
         "normal",
         lambda i, o: np.sqrt(1 / i),
-        ("the weights are normal with variance 1 / fan_in"),
+        "the weights are normal with variance 1 / fan_in",
     ),
     (
         "init_variance_as_sd",
         "normal",
         lambda i, o: 2 / (i + o),
-        ("the weights are normal with Glorot's variance as their deviation"),
+        "the weights are normal with Glorot's variance as their deviation",
     ),
     (
         "init_not_centred",
         "half",
         lambda i, o: np.sqrt(6 / (i + o)),
-        ("the weights are uniform from 0 to the limit"),
+        "the weights are uniform from 0 to the limit",
     ),
 )
 
@@ -212,7 +248,7 @@ def _of_one_layer(layer_sizes: Sequence[int]) -> Iterator[Candidate]:
         (
             "init_limit_of_network",
             (layer_sizes[0], layer_sizes[-1]),
-            ("the limit of the numbers of inputs and classes"),
+            "the limit of the numbers of inputs and classes",
         ),
     ):
         limit = float(np.sqrt(6.0 / sum(fans)))

@@ -39,7 +39,7 @@ def _scales(net: Pass, right: float) -> Listed:
     yield "loss_sign", "the loss is the mean of log p: the minus is missing", -right
     yield (
         "loss_averaged_over_classes",
-        (f"the loss is averaged over the {classes} classes besides the batch"),
+        f"the loss is averaged over the {classes} classes besides the batch",
         right / classes,
     )
     yield "loss_doubled", "the loss is doubled", 2.0 * right
@@ -77,30 +77,30 @@ def _probabilities(net: Pass) -> Listed:
         )
     yield (
         "loss_of_prediction",
-        ("the loss is -log of the largest probability, whatever the label"),
+        "the loss is -log of the largest probability, whatever the label",
         float(-log_p.max(axis=1).mean()),
     )
     for shift in (1, -1):
         label = (net.y + shift) % classes
         yield (
             "classes_shifted",
-            ("the loss looks at the class beside the right one"),
+            "the loss looks at the class beside the right one",
             float(-log_p[np.arange(n), label].mean()),
         )
     double = oracle.log_softmax(P)
     yield (
         "double_softmax",
-        ("the loss takes the softmax of probabilities: give it logits"),
+        "the loss takes the softmax of probabilities: give it logits",
         float(-(T * double).sum() / n),
     )
     yield (
         "nll_of_probabilities",
-        ("the loss is the mean of -p: the logarithm is missing"),
+        "the loss is the mean of -p: the logarithm is missing",
         float(-(T * P).sum() / n),
     )
     yield (
         "nll_of_logits",
-        ("the loss is the mean of -z at the label: log-softmax is missing"),
+        "the loss is the mean of -z at the label: log-softmax is missing",
         float(-(T * net.logits).sum() / n),
     )
     peak = net.logits.max(axis=1, keepdims=True)
@@ -111,7 +111,7 @@ def _probabilities(net: Pass) -> Listed:
     )
     yield (
         "entropy",
-        ("the loss is the entropy of the outputs, which knows no label"),
+        "the loss is the entropy of the outputs, which knows no label",
         float(-(P * log_p).sum() / n),
     )
 
@@ -122,12 +122,12 @@ def _others(net: Pass, right: float) -> Listed:
     for factor in (1.0, 0.5, 1.0 / classes, 0.5 / classes):
         yield (
             "squared_error",
-            ("the loss is the squared error of the probabilities, not cross entropy"),
+            "the loss is the squared error of the probabilities, not cross entropy",
             factor * squares,
         )
     yield (
         "absolute_error",
-        ("the loss is the absolute error of the probabilities"),
+        "the loss is the absolute error of the probabilities",
         float(np.abs(P - T).sum() / n),
     )
     binary = float(-(T * log_of(P) + (1.0 - T) * log_of(1.0 - P)).sum() / n)
@@ -141,7 +141,7 @@ def _others(net: Pass, right: float) -> Listed:
         targets = (1.0 - smoothing) * T + smoothing / classes
         yield (
             "label_smoothing",
-            (f"the labels are smoothed by {smoothing:g}"),
+            f"the labels are smoothed by {smoothing:g}",
             float(-(targets * log_p).sum() / n),
         )
     yield from _clipped(net)

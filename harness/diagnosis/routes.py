@@ -32,9 +32,7 @@ def _weights(net: Pass) -> Iterator[Hypothesis]:
         )
     yield Hypothesis(
         id="weights_of_mean_inputs",
-        sentence=(
-            "dW is the product of the batch's mean inputs and summed deltas: multiply row by row, then sum"
-        ),
+        sentence="dW is the product of the batch's mean inputs and summed deltas: multiply row by row",
         predict=lambda: net.backward(of_weights=lambda A, d: np.outer(A.mean(axis=0), d.sum(axis=0))),
     )
 
@@ -111,16 +109,12 @@ def _biases(net: Pass) -> Iterator[Hypothesis]:
 def _inputs(net: Pass) -> Iterator[Hypothesis]:
     yield Hypothesis(
         id="weight_gradient_from_preactivation",
-        sentence=(
-            "dW is taken with the pre-activations z of the layer below, it belongs with its activations a"
-        ),
+        sentence="dW is taken with the layer below's pre-activations z: it should be with its activations a",
         predict=lambda: net.backward(inputs=[net.X, *net.before[:-1]]),
     )
     yield Hypothesis(
         id="derivative_in_place",
-        sentence=(
-            "dW is taken with the derivative of the layer below: it overwrote the activations that dW needs"
-        ),
+        sentence="dW is taken with the layer below's derivative, which overwrote its activations",
         predict=lambda: net.backward(inputs=[net.X, *(net.slope(layer) for layer in net.hidden)]),
     )
 

@@ -6,12 +6,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from harness.diagnosis.fitting import float16, float16_by_float32
+from harness.diagnosis.storage import ROUNDINGS, Keep
 from harness.diagnosis.trajectory import Step, Trajectory, Weights, hypothesis
 from harness.diagnosis.types import Hypothesis
-from harness.oracle import Float
-
-Keep = Callable[[Float], Float]
 
 
 def tampering(path: Trajectory) -> Iterator[Hypothesis]:
@@ -71,8 +68,9 @@ def _arithmetic(path: Trajectory) -> Iterator[Hypothesis]:
         ]
 
     for places in (path.every, path.matrices):
-        for name, sentence, keep in _ROUNDINGS:
+        for name, how, keep in ROUNDINGS:
             step = kept(keep, places)
+            sentence = f"the weights are {how} after each step"
             yield hypothesis(name, sentence, lambda step=step: path.run(step))  # type: ignore[misc]
     for factor in (rate, 1.0, 1.0 + rate):
         sentence = "the weights are replaced by the step, not changed by it"
@@ -81,35 +79,3 @@ def _arithmetic(path: Trajectory) -> Iterator[Hypothesis]:
             sentence,
             lambda f=factor: path.run(lambda number, weights, gradients: [-f * g for g in gradients]),  # type: ignore[misc]
         )
-
-
-def rounded_starts(path: Trajectory) -> Iterator[Hypothesis]:
-    """Yield the rounding of the weights that shows even where no step moves them."""
-    for places in (path.every, path.matrices):
-        for name, sentence, keep in _ROUNDINGS:
-            yield hypothesis(
-                name,
-                sentence,
-                lambda keep=keep, places=places: [  # type: ignore[misc]
-                    keep(w) - w if i in places else np.zeros_like(w) for i, w in enumerate(path.start)
-                ],
-            )
-
-
-def _decimals(digits: int) -> Keep:
-    return lambda w: np.round(w, digits)
-
-
-_ROUNDINGS: list[tuple[str, str, Keep]] = [
-    ("float16", "the weights are rounded to float16 after each step", float16),
-    ("float16", "the weights are rounded to float16 after each step", float16_by_float32),
-    *(
-        (
-            "weights_rounded",
-            (f"the weights are rounded to {digits} decimals after each step"),
-            _decimals(digits),
-        )
-        for digits in (0, 1, 2, 3, 4, 5)
-    ),
-    ("weights_integer", "the weights are cut to integers: make their arrays float", np.trunc),
-]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.diagnosis import gradients
+from harness.diagnosis import gradients, storage
 from harness.diagnosis.adaptive import adaptive
 from harness.diagnosis.decay import adam_decay, decay
 from harness.diagnosis.descent import descent, spurious_decay, still
@@ -15,7 +15,6 @@ from harness.diagnosis.fitting import name
 from harness.diagnosis.forward import changed_inputs
 from harness.diagnosis.passes import Pass
 from harness.diagnosis.restart import reinitialised
-from harness.diagnosis.tampering import rounded_starts
 from harness.diagnosis.trajectory import Trajectory, Weights, hypothesis
 from harness.diagnosis.types import Diagnosis, Hypothesis, Posed
 from harness.diagnosis.usage import usage
@@ -133,5 +132,10 @@ def _without_rate(path: Trajectory, found: Weights) -> Iterator[Hypothesis]:
     yield hypothesis(
         "weights_overwritten", "the weights are replaced by the step", lambda: [-w for w in path.start]
     )
-    yield from rounded_starts(path)
+    for mistake in storage.hypotheses(path.start):
+
+        def predict(mistake: Hypothesis = mistake) -> Weights:
+            return [w - s for w, s in zip(mistake.predict() or path.start, path.start)]
+
+        yield replace(mistake, predict=predict)
     yield from reinitialised(path, found)

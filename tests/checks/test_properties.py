@@ -211,6 +211,12 @@ class Likelihood(Network):
         return -super().mean_loss(z, y)
 
 
+@broken("loss_is_not_negative", "log_underflow")
+class Underflow(Network):
+    def mean_loss(self, z, y):
+        return float(-np.log(self.softmax(4 * z)[np.arange(len(y)), y]).mean())
+
+
 @broken("loss_is_not_negative")
 class Penalised(Network):
     def mean_loss(self, z, y):

@@ -85,6 +85,7 @@ FORWARD = [
     ("classes_shifted", ALL, of_rows(lambda z: np.append(softmax(z)[1:], softmax(z)[0]))),
     ("classes_reversed", ALL, of_rows(lambda z: softmax(z)[::-1])),
     ("rows_reversed", ALL, of_batch(lambda z: np.array([softmax(row) for row in z[::-1]]))),
+    ("rows_not_answered", ALL, of_batch(lambda z: np.array([softmax(r) * (i < 5) for i, r in enumerate(z)]))),
     ("wrong_activation", ("tanh", "relu"), activated(lambda z: f(z, "sigmoid"))),
     ("wrong_activation", ("sigmoid", "relu"), activated(math.tanh)),
     ("wrong_activation", ("sigmoid", "tanh"), activated(lambda z: max(z, 0.0))),

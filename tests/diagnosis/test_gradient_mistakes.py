@@ -365,8 +365,9 @@ def test_shapes_and_nan_that_do_not_fit_get_no_name():
 def test_the_sentence_says_the_numbers_and_what_to_do():
     case = by_rows.make()
     known = diagnosis.gradients(case, [7 * g for g in gradients(case)[0]])
-    assert known.sentence == (
-        "dW and db are 7 x the mean gradient in every layer, cosine 1.000: divide by the batch size"
+    assert (
+        known.sentence
+        == "dW and db are 7 x the mean gradient in every layer, cosine 1.000: divide by the batch size"
     )
     leaky = by_rows.make("relu")
     known = diagnosis.gradients(leaky, slope(lambda z, a, kind: 1.0 if z > 0 else 0.2347)(leaky))

@@ -34,6 +34,8 @@ def normal_biases(rng, n):
 
 
 MISTAKES = [
+    ("init_gain", uniform(lambda i, o: 5 / 3 * right(i, o))),
+    ("init_gain", uniform(lambda i, o: math.sqrt(2) * right(i, o))),
     ("init_sqrt3", uniform(lambda i, o: math.sqrt(3 / (i + o)))),
     ("init_sqrt2", uniform(lambda i, o: math.sqrt(2 / (i + o)))),
     ("init_limit_doubled", uniform(lambda i, o: 2 * right(i, o))),
@@ -72,6 +74,27 @@ def test_a_mistaken_distribution_gets_its_name(name, draw):
         assert known.id == name
         single = [w.astype(np.float32).astype(float) for w in built(draw, seed=seed)]
         assert diagnosis.initialisation(SIZES, single).id == name
+
+
+@pytest.mark.parametrize("factor", [0.1, 0.01, 2.0])
+@pytest.mark.parametrize("layer", [0, 1, 2])
+def test_one_layer_scaled_is_named(layer, factor):
+    found = built(uniform(right))
+    found[2 * layer] *= factor
+    known = diagnosis.initialisation(SIZES, found)
+    assert known.id == "init_layer_scaled"
+    assert f"layer {layer + 1}'s weights are {factor:g} x" in known.sentence
+    found[2 * layer] *= 0.77
+    assert diagnosis.initialisation(SIZES, found) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "fans"),
+    [("first_layer", (200, 120)), ("last_layer", (80, 10)), ("network", (200, 10))],
+)
+def test_one_limit_for_all_layers_is_named(name, fans):
+    known = diagnosis.initialisation(SIZES, built(uniform(lambda i, o: right(*fans))))
+    assert known.id == f"init_limit_of_{name}"
 
 
 def test_biases_that_are_not_zero_are_named_where_the_weights_are_right():
