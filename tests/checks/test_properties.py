@@ -171,6 +171,13 @@ class Exponential(Network):
         return e / (1 + e) if self.activation == "sigmoid" else super().act(z)
 
 
+@broken("saturated_units_stay_finite")
+class NoShiftWithReLU(NoShift):
+    def layers(self, X):
+        values, z = super().layers(X)
+        return values, z * 10 if self.activation == "relu" else z
+
+
 @broken("an_extreme_row_changes_no_other", "softmax_global_max")
 class GlobalMax(Network):
     def softmax(self, z):
