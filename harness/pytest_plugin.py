@@ -65,10 +65,22 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
     early_config.known_args_namespace.noconftest = True
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Keep each submission's items in one xdist worker: they share a process and what they rest on."""
-    if _graded(config) and getattr(config.option, "dist", "no") == "load":
-        config.option.dist = "loadgroup"
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep the checks of a submission in one xdist worker: they share a process and what they rest on.
+
+    An accuracy experiment shares nothing, so each goes wherever a worker is free.
+    """
+    if not _graded(config) or config.getoption("dist") != "load":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class BySubmission(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            submission, _, name = nodeid.partition("::")
+            return nodeid if name.startswith("accuracy[") else submission
+
+    return BySubmission(config, log)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -153,12 +165,10 @@ class SubmissionNode(_Apart, pytest.File):
         for check in self.plan.checks:
             item: CheckItem = CheckItem.from_parent(self, name=check.id)
             item.plan, item.check = self.plan, check
-            item.add_marker(pytest.mark.xdist_group(self.nodeid))
             yield item
         for experiment in self.plan.experiments:
             run: ExperimentItem = ExperimentItem.from_parent(self, name=f"accuracy[{experiment.id}]")
             run.plan, run.experiment = self.plan, experiment
-            run.add_marker(pytest.mark.xdist_group(run.nodeid))
             yield run
 
 

@@ -53,6 +53,23 @@ def test_xdist_and_exit_first_work(course):
     assert "stopping after 1 failures" in done.stdout
 
 
+def test_the_checks_of_a_submission_stay_in_one_xdist_worker(course):
+    done = run(course, "submissions", "--profile", "quick", "-k", "wrong_bias", "-n", "2", "-v")
+    workers = {
+        line.split("]")[0] for line in done.stdout.splitlines() if "wrong_bias.py::" in line and "%]" in line
+    }
+    assert len(workers) == 1, done.stdout
+    # Items of several workers cannot agree on what a failure rests on: here nothing fails for another's sake.
+    assert "rests on" in done.stdout and "does not hold on this batch" not in done.stdout
+
+
+def test_a_check_asked_for_alone_still_finds_what_it_rests_on(course):
+    alone = "submissions/wrong_bias.py::overfits_twenty_examples"
+    done = run(course, alone, "--profile", "quick", "-q", "-rs")
+    assert "1 skipped" in done.stdout, done.stdout
+    assert "rests on gradients[relu]" in done.stdout
+
+
 def test_one_submission_and_one_check_can_be_named(course):
     done = run(course, "submissions/wrong_bias.py::gradients[tanh]", "--profile", "quick", "-q")
     assert "1 failed" in done.stdout, done.stdout + done.stderr

@@ -90,7 +90,8 @@ class Checker:
         except SubmissionFault as fault:
             status, message, detail = fault.status, fault.message, fault.detail
         except RestsOn as other:
-            root = self._results.get(other.check_id)
+            # The root may not have been asked for yet: a person may run one check alone, in any order.
+            root = next((self.result(listed) for listed in self._listed if listed.id == other.check_id), None)
             if root is not None and root.status is not Status.PASS:
                 return _resting(check, [root])
             status, message = Status.FAIL, f"what {other.check_id} proves does not hold on this batch"
