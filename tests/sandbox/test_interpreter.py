@@ -158,6 +158,10 @@ def test_system_packages_without_a_record_are_found_by_name(
     make_distribution(tmp_path, "bc_x", record="bc_x.py,,\n")
     (tmp_path / "bc_alpha").mkdir()
     (tmp_path / "unrelated").mkdir()
+    # Newer Pythons, and the importlib_metadata package where something imported it, list only files that exist.
+    (tmp_path / "bc_beta.py").touch()
+    (tmp_path / "bc_beta.libs").mkdir()
+    (tmp_path / "bc_beta.libs" / "a.so").touch()
     monkeypatch.syspath_prepend(tmp_path)
     names = {path.name for path in interpreter.distribution_paths(["BC.Alpha"])}
     assert names == {"bc_alpha", "bc_alpha-1.0.dist-info", "bc_beta.py", "bc_beta.libs"}
