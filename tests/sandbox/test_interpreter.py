@@ -158,7 +158,7 @@ def test_system_packages_without_a_record_are_found_by_name(
     make_distribution(tmp_path, "bc_x", record="bc_x.py,,\n")
     (tmp_path / "bc_alpha").mkdir()
     (tmp_path / "unrelated").mkdir()
-    # Newer Pythons, and the importlib_metadata package where something imported it, list only files that exist.
+    # Newer Pythons, and importlib_metadata where something imported it, list only files that exist.
     (tmp_path / "bc_beta.py").touch()
     (tmp_path / "bc_beta.libs").mkdir()
     (tmp_path / "bc_beta.libs" / "a.so").touch()
