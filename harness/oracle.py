@@ -156,9 +156,14 @@ def adam(
     beta1: float = 0.9,
     beta2: float = 0.999,
     epsilon: float = 1e-8,
+    corrected_epsilon: bool = True,
     gradient: Gradient | None = None,
 ) -> Iterator[list[Float]]:
-    """Yield the weights after each full-batch step of Adam, without end; ``gradient`` as for ``sgd``."""
+    """Yield the weights after each full-batch step of Adam, without end; ``gradient`` as for ``sgd``.
+
+    ``corrected_epsilon=False`` is the other form that Kingma and Ba (2015, end of section 2) give, which
+    scikit-learn and TensorFlow compute: epsilon is added to the root before the bias correction.
+    """
     slope = gradient or (lambda w: loss_and_gradients(w, X, y, activation)[1])
     current = [w.astype(np.float64) for w in weights]
     first = [np.zeros_like(w) for w in current]
@@ -173,7 +178,8 @@ def adam(
             first[i] = beta1 * first[i] + (1 - beta1) * g
             second[i] = beta2 * second[i] + (1 - beta2) * g * g
             mean = first[i] / (1 - beta1**step)
-            square = second[i] / (1 - beta2**step)
-            updated.append(w - learning_rate * mean / (np.sqrt(square) + epsilon))
+            correction = np.sqrt(1 - beta2**step)
+            added = epsilon if corrected_epsilon else epsilon / correction
+            updated.append(w - learning_rate * mean / (np.sqrt(second[i]) / correction + added))
         current = updated
         yield current

@@ -75,7 +75,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         return None
     from xdist.scheduler import LoadScopeScheduling
 
-    class BySubmission(LoadScopeScheduling):
+    class BySubmission(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             submission, _, name = nodeid.partition("::")
             return nodeid if name.startswith("accuracy[") else submission

@@ -58,6 +58,33 @@ def test_ten_steps_are_those_of_torch_optim(optimizer, decay, activation):
         np.testing.assert_allclose(w, t.detach().numpy(), rtol=1e-9, atol=1e-13)
 
 
+def test_the_other_form_of_adam_is_scikit_learns():
+    from sklearn.neural_network._stochastic_optimizers import AdamOptimizer
+
+    weights, X, y = problem((8, 6, 5, 4))
+    # Gradients near epsilon: elsewhere the two forms agree to many digits.
+    small = [1e-8 * w for w in weights]
+    theirs = [w.copy() for w in weights]
+    optimizer = AdamOptimizer(theirs, learning_rate_init=0.01)
+    for _ in range(10):
+        optimizer.update_params(theirs, [g.copy() for g in small])
+    ours = {
+        form: next(
+            islice(
+                oracle.adam(
+                    weights, X, y, "tanh", learning_rate=0.01, gradient=lambda w: small, corrected_epsilon=form
+                ),
+                9,
+                None,
+            )
+        )
+        for form in (True, False)
+    }
+    for start, own, their in zip(weights, ours[False], theirs):
+        np.testing.assert_allclose(own - start, their - start, rtol=1e-9)
+    assert not np.allclose(ours[True][0] - weights[0], theirs[0] - weights[0], rtol=0.1)
+
+
 def test_decay_of_weights_alone_leaves_biases_to_the_gradient():
     weights, X, y = problem((5, 4, 3))
     plain, both, alone = (

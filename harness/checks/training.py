@@ -25,6 +25,7 @@ EXAMPLES = 22
 BATCH = 5  # 22 = 4 x 5 + 2: the last batch is short, and wrapping it around to 5 shows (2 into 4 would not)
 TAIL = EXAMPLES % BATCH
 LEARNING_RATE = 2e-3  # small enough that deltas change by under 2 % in an epoch, large enough for float32
+ACTIVE = 0.3  # the least pre-activation of a ReLU on probe data: steps of 2e-3 do not take it to 0
 SLACK = 0.15  # of 1/4: the counts are whole numbers, so this is generous
 
 
@@ -202,6 +203,19 @@ def _uses(ctx: Context, *, epochs: int, seed: int = 0) -> Uses:
     return ctx.once(("uses", ctx.activations, epochs, seed), lambda: _measure(ctx, epochs, seed))
 
 
+def _all_active(weights: list[Float], X: Float) -> list[Float]:
+    """Raise hidden biases until every ReLU is on for every example.
+
+    A unit near its kink is switched by a tiny step, and the deltas below it jump.
+    """
+    raised, A = list(weights), X
+    for i in range(0, len(weights) - 2, 2):
+        Z = A @ raised[i] + raised[i + 1]
+        raised[i + 1] = raised[i + 1] + np.maximum(0.0, ACTIVE - Z.min(axis=0))
+        A = A @ raised[i] + raised[i + 1]
+    return raised
+
+
 def _measure(ctx: Context, epochs: int, seed: int) -> Uses:
     activation = "tanh" if "tanh" in ctx.activations else ctx.activations[0]
     require_right_gradient(ctx, activation)
@@ -210,12 +224,10 @@ def _measure(ctx: Context, epochs: int, seed: int) -> Uses:
         sizes = (EXAMPLES, *sizes[1:])
     base = ctx.problem(sizes, activation, EXAMPLES, "probe")
     weights = list(base.weights)
+    X = np.eye(EXAMPLES, sizes[0])
     if activation == "relu":
-        # Units that are all but dead have deltas that a tiny step can switch on or off.
-        weights[1:-1:2] = [b + 1.0 for b in weights[1:-1:2]]
-    asked = Problem(
-        layer_sizes=sizes, activation=activation, weights=weights, X=np.eye(EXAMPLES, sizes[0]), y=base.y
-    )
+        weights = _all_active(weights, X)
+    asked = Problem(layer_sizes=sizes, activation=activation, weights=weights, X=X, y=base.y)
     model, problem = ctx.posed(asked, seed=seed)
     model.fit(problem.X, problem.y, epochs=epochs, batch_size=BATCH, learning_rate=LEARNING_RATE)
     after = as_float64(model.get_weights(), problem.weights, "get_weights() after fit")

@@ -207,27 +207,25 @@ def _refused(fault: SubmissionFault, option: str) -> SubmissionFault:
 
 
 def _expected(case: _Case, start: Problem, gradient: oracle.Gradient | None) -> list[list[Float]]:
-    """The weights after the case's steps, by every convention that is right: biases decayed, and not."""
-    optimizer = oracle.adam if case.optimizer == "adam" else oracle.sgd
-    return [
-        next(
-            islice(
-                optimizer(
-                    start.weights,
-                    start.X,
-                    start.y,
-                    start.activation,
-                    learning_rate=case.learning_rate,
-                    weight_decay=case.weight_decay,
-                    decay_biases=decay_biases,
-                    gradient=gradient,
-                ),
-                case.steps - 1,
-                None,
-            )
-        )
-        for decay_biases in ((True, False) if case.weight_decay else (True,))
-    ]
+    """The weights after the case's steps, by every convention that is right.
+
+    Biases decayed, and not; with Adam, epsilon added after the bias correction, and before.
+    """
+    asked = (start.weights, start.X, start.y, start.activation)
+    found = []
+    for decay_biases in (True, False) if case.weight_decay else (True,):
+        options: dict[str, Any] = {
+            "learning_rate": case.learning_rate,
+            "weight_decay": case.weight_decay,
+            "decay_biases": decay_biases,
+            "gradient": gradient,
+        }
+        if case.optimizer == "adam":
+            paths = [oracle.adam(*asked, **options, corrected_epsilon=form) for form in (True, False)]
+        else:
+            paths = [oracle.sgd(*asked, **options)]
+        found += [next(islice(path, case.steps - 1, None)) for path in paths]
+    return found
 
 
 def _distance(start: Problem, found: list[Float], expected: list[Float]) -> float:

@@ -1,5 +1,7 @@
 """Each check fails on a submission with the defect that it is there for, and blames nothing else of it."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -72,26 +74,53 @@ def test_right_submissions_pass_every_check(case, tmp_path):
 
 ONE_KIND = """
 def build(layer_sizes, activation, seed):
-    if activation != "relu" or len(layer_sizes) != 4:
-        raise ValueError("a ReLU network of three layers, nothing else")
+    if activation != "KIND" or len(layer_sizes) != 4:
+        raise ValueError("a KIND network of three layers, nothing else")
     return whole(layer_sizes, activation, seed)
 """
 
 
-def test_one_activation_and_one_depth_are_graded_on_what_they_have(tmp_path):
-    text = loader.text(case_named("classes"))
+@pytest.mark.parametrize("kind", oracle.ACTIVATIONS)
+@pytest.mark.parametrize("source", ["classes", "float32-arrays"])
+def test_one_activation_and_one_depth_are_graded_on_what_they_have(source, kind, tmp_path):
+    text = loader.text(case_named(source))
     assert text.count("def build(") == 1
     path = tmp_path / "one_kind.py"
-    path.write_text(text.replace("def build(", "def whole(") + ONE_KIND)
-    found = run_file(path)
-    bad = {r.id for r in found.values() if r.status in (Status.FAIL, Status.ERROR)}
-    assert bad == {"builds[sigmoid]", "builds[tanh]"}
-    for name in ("forward[relu]", "gradients[relu]", "finite_differences[relu]", "ten_steps[relu]"):
-        assert found[name].status is Status.PASS, found[name]
+    path.write_text(text.replace("def build(", "def whole(") + ONE_KIND.replace("KIND", kind))
+    others = set(oracle.ACTIVATIONS) - {kind}
+    for seed in range(3):
+        found = run_file(path, seed=seed)
+        bad = {r.id: r.message for r in found.values() if r.status in (Status.FAIL, Status.ERROR)}
+        assert set(bad) == {f"builds[{other}]" for other in others}, bad
+    for name in ("forward", "gradients", "finite_differences", "ten_steps"):
+        if (name, source) != ("finite_differences", "float32-arrays"):
+            assert found[f"{name}[{kind}]"].status is Status.PASS, found[f"{name}[{kind}]"]
     for name in ("loss_of_uniform_output", "uses_every_example_once", "reshuffles_every_epoch"):
         assert found[name].status is Status.PASS, found[name]
-    assert found["gradients[tanh]"].status is Status.SKIPPED
+    for other in others:
+        assert found[f"gradients[{other}]"].status is Status.SKIPPED
     assert found["activations_differ"].status is Status.SKIPPED
+
+
+def test_wrong_loops_show_in_a_relu_network_alone(tmp_path):
+    for case in ("tail-dropped", "tail-wraps-around"):
+        path = tmp_path / f"{case}.py"
+        text = loader.text(case_named(case))
+        path.write_text(text.replace("def build(", "def whole(") + ONE_KIND.replace("KIND", "relu"))
+        found = run_file(path, only={"uses_every_example_once"})["uses_every_example_once"]
+        assert found.status is Status.FAIL
+        assert "direction" not in found.message, found.message
+
+
+def test_training_that_cannot_fit_twenty_examples_fails_where_float64_can(tmp_path):
+    text = loader.text(case_named("classes"))
+    path = tmp_path / "lazy.py"
+    lazy = "def whole_fit(self, X, y, *, epochs=1, **options):\n    return fit(self, X, y, epochs=1, **options)\n"
+    holder = re.search(r"class (\w+).*?\n    def fit\(", text, re.DOTALL).group(1)
+    path.write_text(f"{text}\n\nfit = {holder}.fit\n{lazy}{holder}.fit = whole_fit\n")
+    found = run_file(path, only={"overfits_twenty_examples"})["overfits_twenty_examples"]
+    assert found.status is Status.FAIL
+    assert "20 expected" in found.message
 
 
 def test_every_entry_of_the_table_says_what_it_proves():

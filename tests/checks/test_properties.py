@@ -218,10 +218,12 @@ class Likelihood(Network):
         return -super().mean_loss(z, y)
 
 
-@broken("loss_is_not_negative", "log_underflow")
+@broken("loss_is_not_negative")
 class Underflow(Network):
     def mean_loss(self, z, y):
-        return float(-np.log(self.softmax(4 * z)[np.arange(len(y)), y]).mean())
+        # A coarse grid of probabilities: infinite where a true loss is 7 already.
+        p = np.where(self.softmax(z) < 1e-3, 0.0, self.softmax(z))
+        return float(-np.log(p[np.arange(len(y)), y]).mean())
 
 
 @broken("loss_is_not_negative")
