@@ -72,7 +72,13 @@ def test_the_other_form_of_adam_is_scikit_learns():
         form: next(
             islice(
                 oracle.adam(
-                    weights, X, y, "tanh", learning_rate=0.01, gradient=lambda w: small, corrected_epsilon=form
+                    weights,
+                    X,
+                    y,
+                    "tanh",
+                    learning_rate=0.01,
+                    gradient=lambda w: small,
+                    corrected_epsilon=form,
                 ),
                 9,
                 None,

@@ -37,10 +37,14 @@ def forward(ctx: Context, activation: str) -> Evidence:
 
 def _problems(ctx: Context, activation: str) -> list[Problem]:
     networks = ctx.networks(activation)
-    problems = [ctx.problem(sizes, activation, batch) for sizes in networks for batch in (8, 1, 7, 64)]
+    problems = [
+        ctx.problem(sizes, activation, batch)
+        for sizes in networks
+        for batch in ctx.batches(sizes, activation)
+    ]
     # Code that works through its rows in blocks of a fixed size must not lose the last ones.
     problems.append(ctx.problem(networks[-1], activation, 130))
-    problems += [ctx.problem(sizes, activation, 8) for sizes in DEPTHS if ctx.can_build(sizes)]
+    problems += [ctx.problem(sizes, activation, 8) for sizes in DEPTHS if ctx.can_build(sizes, activation)]
     return problems
 
 

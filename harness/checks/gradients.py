@@ -31,9 +31,11 @@ REDRAWS = 20
 def gradients(ctx: Context, activation: str) -> Evidence:
     """Every gradient agrees with float64: each network, batches of 1, 7, 8 and 64, one to five layers."""
     problems = [
-        ctx.problem(sizes, activation, batch) for sizes in ctx.networks(activation) for batch in (7, 64, 1, 8)
+        ctx.problem(sizes, activation, batch)
+        for sizes in ctx.networks(activation)
+        for batch in ctx.batches(sizes, activation)
     ]
-    problems += [ctx.problem(sizes, activation, 8) for sizes in DEPTHS if ctx.can_build(sizes)]
+    problems += [ctx.problem(sizes, activation, 8) for sizes in DEPTHS if ctx.can_build(sizes, activation)]
     first: list[dict[str, Any]] = []
     for asked in problems:
         model, problem = ctx.posed(asked)

@@ -75,7 +75,7 @@ def _independent(matrices: list[Float]) -> None:
 def _built(ctx: Context) -> tuple[tuple[int, ...], list[Float]]:
     def make() -> tuple[tuple[int, ...], list[Float]]:
         activation = ctx.activations[0]
-        sizes = ctx.networks(activation)[0]
+        sizes = ctx.initial_network(activation)
         seed = int(ctx.rng("initialisation").integers(1 << 20))
         like = [np.empty(shape) for i, o in pairwise(sizes) for shape in ((i, o), (o,))]
         return sizes, as_float64(

@@ -21,6 +21,7 @@ from harness.submission import Submission
 
 Array = NDArray[Any]
 CALL_SECONDS_AT_MOST = 120.0
+LEAST_WEIGHTS, MOST_WEIGHTS = 2_000, 10_000_000  # of a network whose initialisation tells anything
 ANSWER_SLACK = 1 << 20  # bytes beyond what a right answer needs, so that a wrong shape is seen and named
 
 
@@ -67,7 +68,8 @@ class Session:
         answer, _ = self.call("build", {**header, "slot": self._slots}, (), bytes_limit=0, seconds=seconds)
         verbs = answer.get("verbs")
         known = frozenset(str(verb) for verb in verbs) if isinstance(verbs, list) else frozenset()
-        return Model(self, self._slots, tuple(layer_sizes), activation, known, self.starts)
+        own = _own_sizes(answer.get("own_sizes"))
+        return Model(self, self._slots, tuple(layer_sizes), activation, known, self.starts, own)
 
     def call(
         self,
@@ -160,6 +162,7 @@ class Model:
         activation: str,
         verbs: frozenset[str],
         start: int,
+        own_sizes: tuple[int, ...] | None = None,
     ) -> None:
         self.session = session
         self.slot = slot
@@ -167,6 +170,7 @@ class Model:
         self.activation = activation
         self.verbs = verbs
         self._start = start
+        self.own_sizes = own_sizes  # what is written down, where the weights of other sizes are not its own
         self._parameters = sum(i * o + o for i, o in pairwise(layer_sizes))
 
     def get_weights(self) -> list[Array]:
@@ -237,3 +241,13 @@ class Model:
             bytes_limit=limit,
             seconds=seconds,
         )
+
+
+def _own_sizes(claimed: Any) -> tuple[int, ...] | None:
+    """Sizes that the worker names, where they can be those of a network large enough to be judged by."""
+    if not isinstance(claimed, list) or not 2 <= len(claimed) <= 12:
+        return None
+    if not all(type(size) is int and 1 <= size <= 10_000 for size in claimed):
+        return None
+    weights = [i * o for i, o in pairwise(claimed)]
+    return tuple(claimed) if LEAST_WEIGHTS <= sum(weights) <= MOST_WEIGHTS else None

@@ -11,6 +11,7 @@ import contextlib
 import os
 import socket
 import sys
+import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -57,7 +58,10 @@ class Server:
         model = self.loaded.build(list(header["layer_sizes"]), header["activation"], header["seed"])
         self.models[header["slot"]] = model
         verbs = ("get_weights", "set_weights", "predict_proba", "loss_and_gradients", "fit")
-        return {"verbs": [verb for verb in verbs if callable(getattr(model, verb, None))]}, []
+        answer: dict[str, Any] = {"verbs": [verb for verb in verbs if callable(getattr(model, verb, None))]}
+        if isinstance(model, types.SimpleNamespace) and getattr(model, "own_sizes", None):
+            answer["own_sizes"] = model.own_sizes
+        return answer, []
 
     def do_get_weights(
         self, header: dict[str, Any], _: list[wire.Array]

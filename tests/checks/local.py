@@ -43,6 +43,7 @@ class LocalModel:
     def __init__(self, model, layer_sizes, activation):
         self.model, self.layer_sizes, self.activation = model, tuple(layer_sizes), activation
         verbs = ("get_weights", "set_weights", "predict_proba", "loss_and_gradients", "fit")
+        self.own_sizes = None
         self.verbs = frozenset(verb for verb in verbs if callable(getattr(model, verb, None)))
 
     def _verb(self, name):

@@ -115,9 +115,9 @@ def test_wrong_loops_show_in_a_relu_network_alone(tmp_path):
 def test_training_that_cannot_fit_twenty_examples_fails_where_float64_can(tmp_path):
     text = loader.text(case_named("classes"))
     path = tmp_path / "lazy.py"
-    lazy = "def whole_fit(self, X, y, *, epochs=1, **options):\n    return fit(self, X, y, epochs=1, **options)\n"
+    lazy = "def lazy(self, X, y, *, epochs=1, **options):\n    return fit(self, X, y, epochs=1, **options)\n"
     holder = re.search(r"class (\w+).*?\n    def fit\(", text, re.DOTALL).group(1)
-    path.write_text(f"{text}\n\nfit = {holder}.fit\n{lazy}{holder}.fit = whole_fit\n")
+    path.write_text(f"{text}\n\nfit = {holder}.fit\n{lazy}{holder}.fit = lazy\n")
     found = run_file(path, only={"overfits_twenty_examples"})["overfits_twenty_examples"]
     assert found.status is Status.FAIL
     assert "20 expected" in found.message

@@ -53,7 +53,8 @@ class Network:
             offered["loss_and_gradients"] = self.loss_and_gradients
         if self._has_fit():
             offered["fit"] = self.fit
-        return types.SimpleNamespace(**{name: self._explained(verb) for name, verb in offered.items()})
+        verbs = {name: self._explained(verb) for name, verb in offered.items()}
+        return types.SimpleNamespace(**verbs, own_sizes=self.parameters.own_sizes)
 
     def get_weights(self) -> list[Array]:
         """Return the weights in contract order."""

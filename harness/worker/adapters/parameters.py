@@ -26,6 +26,8 @@ class Parameters:
         self.sizes = list(sizes)
         self.depth = len(sizes) - 1
         self.places = self._find()
+        # The sizes that are written down, where others were asked for and the weights drawn here.
+        self.own_sizes: list[int] | None = None
         if not declared.sized:
             self._resize()
         self.out_in = self._orientation()
@@ -180,6 +182,8 @@ class Parameters:
         out_in = all(a[0] == b[1] for a, b in pairwise(shapes)) and shapes[0][1] != shapes[1][0]
         if shapes in (asked, [pair[::-1] for pair in asked]):
             return
+        self.own_sizes = [int(shape[1] if out_in else shape[0]) for shape in shapes]
+        self.own_sizes.append(int(shapes[-1][0] if out_in else shapes[-1][1]))
         generator = np.random.default_rng(0)
         for k, (weight, bias) in enumerate(self.places):
             limit = np.sqrt(6.0 / sum(asked[k]))
