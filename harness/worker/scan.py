@@ -6,6 +6,7 @@ Pure functions over syntax trees; standard library only, because both sides of t
 from __future__ import annotations
 
 import ast
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -68,6 +69,8 @@ HELPERS = frozenset(
     ]
 )
 
+BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")  # fields with statements, in the order of `ast`
+
 
 @dataclass(frozen=True, kw_only=True)
 class Use:
@@ -89,7 +92,7 @@ def leads_to_helper(dotted: str) -> bool:
 
 def imports(tree: ast.AST) -> Iterator[tuple[str, str, int]]:
     """Yield (bound name, dotted name, line) for every absolute import, wherever it stands."""
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 root = alias.name.split(".")[0]
@@ -101,10 +104,22 @@ def imports(tree: ast.AST) -> Iterator[tuple[str, str, int]]:
                 yield alias.asname or alias.name, f"{node.module}.{alias.name}", node.lineno
 
 
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """Walk in the order of ``ast.walk``, without expressions: most nodes, and none holds an import."""
+    waiting = deque([tree])
+    while waiting:
+        node = waiting.popleft()
+        yield node
+        for name in BLOCKS:
+            inner = getattr(node, name, None)
+            if isinstance(inner, list):  # the body of a lambda is an expression
+                waiting.extend(inner)
+
+
 def local_imports(tree: ast.AST) -> set[str]:
     """The first part of every imported name, relative imports included: maybe a file beside this one."""
     found = {dotted.split(".")[0] for _, dotted, _ in imports(tree)}
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.ImportFrom) and node.level > 0:
             found.update([node.module.split(".")[0]] if node.module else [alias.name for alias in node.names])
     return found
