@@ -150,7 +150,10 @@ class Context:
             model = self.session.build(self.main, activation, 0)
             found_shape = model.predict_proba(np.full((8, self.main[0]), 0.5)).shape
             expected = (8, self.main[-1])
-            raise Failed(f"predict_proba of 8 rows should have shape {expected}, found {found_shape}")
+            raise Failed(
+                f"predict_proba of 8 rows should have shape {expected}, found {found_shape}",
+                diagnosis="answers_transposed" if found_shape == expected[::-1] else None,
+            )
         return found
 
     def work_network(self, activation: str) -> tuple[int, ...]:

@@ -22,7 +22,8 @@ def builds(ctx: Context, activation: str) -> Evidence:
         P = model.predict_proba(np.full((count, sizes[0]), 0.25))
         if P.shape != (count, sizes[-1]):
             raise Failed(
-                f"predict_proba of {count} rows should have shape {(count, sizes[-1])}, found {P.shape}"
+                f"predict_proba of {count} rows should have shape {(count, sizes[-1])}, found {P.shape}",
+                diagnosis="answers_transposed" if P.shape == (sizes[-1], count) else None,
             )
         if P.dtype.kind != "f":
             raise Failed(f"predict_proba should answer floats, found dtype {P.dtype}")
@@ -97,8 +98,10 @@ def activations_differ(ctx: Context) -> Evidence:
                 )
             ]
             which = f": both behave as {matches[0]}" if len(matches) == 1 else ""
+            same = all(np.allclose(answer, answers[first], atol=1e-9) for answer in answers.values())
+            known = "activation_ignored" if same else "wrong_activation"
             raise Failed(
                 f"build(..., {first!r}) and build(..., {second!r}) give the same network{which}",
-                diagnosis="activation_ignored" if len(matches) == 1 else None,
+                diagnosis=known if len(matches) == 1 else None,
             )
     return {}

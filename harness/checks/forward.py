@@ -23,6 +23,14 @@ def forward(ctx: Context, activation: str) -> Evidence:
         worst = max(worst, error)
         if not error <= ctx.tolerance:
             name = "-".join(map(str, problem.layer_sizes))
+            model, _ = ctx.posed(problem)
+            once, again = model.predict_proba(problem.X), model.predict_proba(problem.X)
+            if once.shape == again.shape and float(np.abs(again - once).max()) > ctx.tolerance:
+                raise Failed(
+                    "predict_proba of the same rows on the same weights answers differently each time, by up "
+                    f"to {float(np.abs(again - once).max()):.2g}: dropout or noise is left on",
+                    diagnosis="answers_random",
+                )
             row = int(np.abs(found - expected).max(axis=1).argmax())
             raise failed(
                 f"predict_proba on {name} ({activation}, {len(problem.X)} rows) is off by {error:.2g}"

@@ -20,6 +20,7 @@ SIGNIFICANCE = 1e-7  # for each test: with some 20 tests in a grading, one false
 def glorot_uniform(ctx: Context) -> Evidence:
     """Each W is uniform on [-M, M], M = sqrt(6 / (fan_in + fan_out)), and the biases are zero."""
     if ctx.part == "package":
+        _centred(_built(ctx)[1])
         raise NotApplicable("a framework's own initialisation is accepted in the package part")
     sizes, weights = _built(ctx)
     for layer, (W, b) in enumerate(zip(weights[::2], weights[1::2]), start=1):
@@ -42,6 +43,18 @@ def glorot_uniform(ctx: Context) -> Evidence:
             )
             raise _wrong(sizes, weights, message)
     return {"network": list(sizes)}
+
+
+def _centred(weights: list[Float]) -> None:
+    """Raise Failed where a layer's weights are not spread about 0, as every framework draws them."""
+    for layer, W in enumerate(weights[::2], start=1):
+        mean, spread = float(W.mean()), float(W.std())
+        # The mean of so many draws is normal: 6.5 standard errors have p = 1e-10.
+        if spread > 0 and abs(mean) > 6.5 * spread / np.sqrt(W.size):
+            raise Failed(
+                f"W{layer} is not centred: its mean is {mean:.3g}, its standard deviation {spread:.3g}",
+                diagnosis="init_not_centred",
+            )
 
 
 def layers_are_independent(ctx: Context) -> Evidence:

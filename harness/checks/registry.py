@@ -90,6 +90,7 @@ TABLE: tuple[Entry, ...] = (
         needs=("full_batch_update",),
         weight=2,
     ),
+    Entry(group="training", run=updates.batches_in_turn, needs=("full_batch_update", "ten_steps")),
     Entry(group="training", run=training.batch_size_is_respected, needs=("full_batch_update",)),
     Entry(
         group="training",

@@ -59,7 +59,13 @@ def uses_every_example_once(ctx: Context) -> Evidence:
                 "examples are drawn with replacement, or rows were overwritten while shuffling",
                 diagnosis=None,  # drawn, or overwritten: the counts do not tell which
             )
-        raise Failed(f"an epoch leaves out {unused} of {EXAMPLES} examples")
+        # Of those that are used none is used twice, nor in a batch of another size: a part is left out.
+        rest = np.sort(uses.share[uses.share > SLACK / BATCH])
+        plain = len(rest) > 0 and all(min(abs(s * BATCH - 1), abs(s * TAIL - 1)) < SLACK for s in rest)
+        raise Failed(
+            f"an epoch leaves out {unused} of {EXAMPLES} examples",
+            diagnosis="rows_left_out" if plain else None,
+        )
     expected = np.sort(np.r_[np.full(EXAMPLES - TAIL, 1 / BATCH), np.full(TAIL, 1 / TAIL)])
     found = np.sort(uses.share)
     if np.all(np.abs(found - expected) < SLACK * expected):
@@ -183,6 +189,12 @@ def _explained(uses: Uses) -> None:
 
 def _wrong_shares(found: Float, expected: Float) -> Failed:
     listed = ", ".join(f"{v:.3f}" for v in np.unique(np.round(found, 2)))
+    twice = np.sort(np.r_[np.full(EXAMPLES - BATCH + TAIL, 1 / BATCH), np.full(BATCH - TAIL, 2 / BATCH)])
+    if np.all(np.abs(found - twice) < SLACK * twice):
+        return Failed(
+            f"the short last batch is filled up to {BATCH}: {BATCH - TAIL} examples are used a second time",
+            diagnosis="tail_filled_up",
+        )
     tail = np.allclose(found, 1 / BATCH, rtol=SLACK)
     if tail:
         return Failed(

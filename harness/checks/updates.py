@@ -22,6 +22,7 @@ from harness.checks.context import (
     relative_error,
     tensor_names,
 )
+from harness.diagnosis import Diagnosis
 from harness.oracle import Float
 from harness.records import Status
 from harness.session import Model, SubmissionFault
@@ -54,6 +55,16 @@ def learning_rate_zero(ctx: Context) -> Evidence:
                 diagnosis.update(start, found, learning_rate=0.0),
             )
     return {}
+
+
+def batches_in_turn(ctx: Context) -> Evidence:
+    """Two epochs of four batches follow float64: every batch makes an update, from where the last one ended.
+
+    All batches hold the same example, so that no order of the rows matters.
+    """
+    activation = "tanh" if "tanh" in ctx.activations else ctx.activations[0]
+    require_right_gradient(ctx, activation)
+    return {"error": _compare(ctx, _Case(activation=activation, learning_rate=0.1, steps=8, batches=4))}
 
 
 def weight_decay(ctx: Context, activation: str) -> Evidence:
@@ -146,6 +157,7 @@ class _Case:
     weight_decay: float = 0.0
     optimizer: str = "sgd"
     batches: int = 1  # updates an epoch; ``steps`` counts them all
+    identical: bool = False  # one batch of rows that are all the same
 
     @property
     def text(self) -> str:
@@ -156,7 +168,7 @@ class _Case:
         return f"{self.steps} {kind} step{plural} of {self.optimizer} ({options})"
 
 
-def _fit(ctx: Context, case: _Case, *, batch_size: int = BATCH) -> tuple[Problem, list[Float]]:
+def _fit(ctx: Context, case: _Case, *, batch_size: int = BATCH, seed: int = 0) -> tuple[Problem, list[Float]]:
     """Train the submission; return the start and the weights afterwards."""
     options: dict[str, Any] = {}
     # What is left at its default is not passed, so that a submission need not offer it.
@@ -164,8 +176,8 @@ def _fit(ctx: Context, case: _Case, *, batch_size: int = BATCH) -> tuple[Problem
         options["weight_decay"] = case.weight_decay
     if case.optimizer != "sgd":
         options["optimizer"] = case.optimizer
-    model, start = _posed(ctx, case.activation)
-    if case.batches > 1:
+    model, start = _posed(ctx, case.activation, seed=seed)
+    if case.batches > 1 or case.identical:
         start = replace(start, X=np.repeat(start.X[:1], BATCH, axis=0), y=np.repeat(start.y[:1], BATCH))
     model.fit(
         start.X,
@@ -178,8 +190,8 @@ def _fit(ctx: Context, case: _Case, *, batch_size: int = BATCH) -> tuple[Problem
     return start, as_float64(model.get_weights(), start.weights, "get_weights() after fit")
 
 
-def _posed(ctx: Context, activation: str) -> tuple[Model, Problem]:
-    return ctx.posed(ctx.problem(ctx.work_network(activation), activation, BATCH, "updates"))
+def _posed(ctx: Context, activation: str, *, seed: int = 0) -> tuple[Model, Problem]:
+    return ctx.posed(ctx.problem(ctx.work_network(activation), activation, BATCH, "updates"), seed=seed)
 
 
 def _adam(ctx: Context, decay: float) -> Evidence:
@@ -259,8 +271,32 @@ def _compare(ctx: Context, case: _Case) -> float:
             relative = error / max(moved, 1e-300)
             wrong.append(f"{name} moved {ratio:.4g} x as far as it should, error {relative:.2g}")
     if wrong:
+        if own is None and case.optimizer == "sgd" and _draws_at_random(ctx, case, start, found):
+            raise Failed(
+                f"{case.text} went wrong, and on rows that are all alike its end depends on the seed: "
+                "something is drawn at random (dropout, noise)",
+                diagnosis="training_random",
+                detail="\n".join(wrong),
+            )
         raise _wrong(case, start, found, wrong, diagnosed=own is None)
     return worst
+
+
+def _draws_at_random(ctx: Context, case: _Case, start: Problem, found: list[Float]) -> bool:
+    """Whether training that went wrong, and has no name, ends differently by the seed alone."""
+    if _known(case, start, found) is not None:
+        return False
+    alike = replace(case, identical=True)
+    (_, first), (_, second) = (_fit(ctx, alike, seed=seed) for seed in (0, 1))
+    for i, s in enumerate(start.weights):
+        moved = float(np.linalg.norm(first[i] - s))
+        # Weights drawn anew move as far as they are long: that is another mistake.
+        if i % 2 == 0 and moved > 0.5 * float(np.linalg.norm(s)):
+            return False
+    return any(
+        float(np.linalg.norm(a - b)) > 1e-2 * float(np.linalg.norm(a - s))
+        for s, a, b in zip(start.weights, first, second)
+    )
 
 
 def _allowed(ctx: Context, case: _Case, start: Float, moved: float) -> float:
@@ -273,16 +309,26 @@ def _allowed(ctx: Context, case: _Case, start: Float, moved: float) -> float:
 
 
 def _wrong(case: _Case, start: Problem, found: list[Float], wrong: list[str], *, diagnosed: bool) -> Failed:
-    known = None
-    if diagnosed:
-        known = diagnosis.update(
-            start,
-            found,
-            learning_rate=case.learning_rate,
-            steps=case.steps,
-            weight_decay=case.weight_decay,
-            optimizer=case.optimizer,
-        )
+    known = _known(case, start, found) if diagnosed else None
     more = f", and {len(wrong) - 1} more tensors" if len(wrong) > 1 else ""
     message = f"{case.text}: {wrong[0]}{more}"
     return failed(message, known, detail="\n".join(wrong))
+
+
+def _known(case: _Case, start: Problem, found: list[Float]) -> Diagnosis | None:
+    if case.batches > 1 and not case.weight_decay:
+        return diagnosis.batches(
+            start,
+            found,
+            learning_rate=case.learning_rate,
+            epochs=case.steps // case.batches,
+            batches=case.batches,
+        )
+    return diagnosis.update(
+        start,
+        found,
+        learning_rate=case.learning_rate,
+        steps=case.steps,
+        weight_decay=case.weight_decay,
+        optimizer=case.optimizer,
+    )

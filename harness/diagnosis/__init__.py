@@ -79,6 +79,15 @@ def update(
     )
 
 
+def batches(
+    problem: Posed, found: Sequence[Float], *, learning_rate: float, epochs: int, batches: int
+) -> Diagnosis | None:
+    """Name the mistake in a loop over batches that all hold the problem's rows; ``found`` are weights."""
+    return _update.diagnose_batches(
+        problem, found, learning_rate=learning_rate, epochs=epochs, batches=batches
+    )
+
+
 def initialisation(layer_sizes: Sequence[int], found: Sequence[Float]) -> Diagnosis | None:
     """Name the mistake that gives weights distributed like these at build."""
     return _initialisation.diagnose(layer_sizes, found)

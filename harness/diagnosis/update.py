@@ -15,7 +15,7 @@ from harness.diagnosis.fitting import name
 from harness.diagnosis.forward import changed_inputs
 from harness.diagnosis.passes import Pass
 from harness.diagnosis.restart import reinitialised
-from harness.diagnosis.trajectory import Trajectory, Weights, hypothesis
+from harness.diagnosis.trajectory import Step, Trajectory, Weights, hypothesis
 from harness.diagnosis.types import Diagnosis, Hypothesis, Posed
 from harness.diagnosis.usage import usage
 from harness.oracle import Float
@@ -59,6 +59,51 @@ def diagnose(
         return None
     rounding = [4.0 * np.sqrt(steps) * _FLOAT32_EPS * float(np.linalg.norm(s)) for s in path.start]
     return name(moved, _nearest(path, moved), hypotheses(path, moved), rounding=rounding)
+
+
+def diagnose_batches(
+    problem: Posed, found: Sequence[Float], *, learning_rate: float, epochs: int, batches: int
+) -> Diagnosis | None:
+    """Name the mistake that gives these weights after epochs of batches that all hold the problem's rows."""
+    if [f.shape for f in found] != [w.shape for w in problem.weights]:
+        return None
+    path = Trajectory(
+        problem, learning_rate=learning_rate, steps=epochs * batches, weight_decay=0.0, optimizer="sgd"
+    )
+    moved = [f - s for f, s in zip(found, path.start)]
+    if not all(np.isfinite(d).all() for d in moved):
+        return None
+    rounding = [4.0 * np.sqrt(path.steps) * _FLOAT32_EPS * float(np.linalg.norm(s)) for s in path.start]
+    return name(moved, path.after(path.steps), _of_batches(path, epochs, batches), rounding=rounding)
+
+
+def _of_batches(path: Trajectory, epochs: int, batches: int) -> Iterator[Hypothesis]:
+    """Mistakes of the loop over batches, which one batch an epoch does not show."""
+    for factor, how in ((batches, "of all its batches' gradients summed"), (1, "with one batch's gradient")):
+        yield hypothesis(
+            "one_update_an_epoch",
+            f"an epoch of {batches} batches makes one update, {how}: update after every batch",
+            lambda factor=factor: path.descend(factor=factor, steps=epochs),  # type: ignore[misc]
+        )
+    for length, when in ((batches, "within an epoch"), (epochs * batches, "from the first update on")):
+        yield hypothesis(
+            "gradient_accumulated",
+            f"gradients add up over the batches {when}: set them to zero before each backward pass",
+            lambda length=length: path.run(_accumulating(path, length)),  # type: ignore[misc]
+        )
+
+
+def _accumulating(path: Trajectory, length: int) -> Step:
+    """A step by the sum of the gradients since the last multiple of ``length``."""
+    held: list[Weights] = []
+
+    def step(number: int, weights: Weights, gradients: Weights) -> Weights:
+        if number % length == 0:
+            held.clear()
+        held.append(gradients)
+        return [w - path.learning_rate * sum(each) for w, each in zip(weights, zip(*held))]
+
+    return step
 
 
 def hypotheses(path: Trajectory, found: Weights) -> Iterator[Hypothesis]:

@@ -32,6 +32,7 @@ CAUGHT = {
     "adam": "adam-no-bias-correction",
     "adam_weight_decay": "adam-decoupled-decay",
     "uses_every_example_once": "tail-dropped",
+    "batches_in_turn": "update-once-an-epoch",
     "batch_size_is_respected": "batch-size-ignored",
     "reshuffles_every_epoch": "shuffled-once",
     "glorot_uniform": "init-fan-in",
@@ -52,6 +53,30 @@ def test_a_check_fails_on_the_defect_it_is_there_for(check, case, tmp_path):
     for other in checks():
         if rests_on(rested, other):
             assert found[other.id].status is Status.PASS, found[other.id]
+
+
+# The names that a check gives by itself, without the library of hypotheses.
+NAMED = {
+    ("torch-zero-grad-once-an-epoch", "batches_in_turn"): "gradient_accumulated",
+    ("gradients-summed-never-used", "batches_in_turn"): "one_update_an_epoch",
+    ("tail-wraps-around", "uses_every_example_once"): "tail_filled_up",
+    ("first-batch-skipped", "uses_every_example_once"): "rows_left_out",
+    ("with-replacement-batches", "uses_every_example_once"): None,
+    ("noise-at-inference", "forward[tanh]"): "answers_random",
+    ("dropout-left-in", "full_batch_update[tanh]"): "training_random",
+    ("batch-of-one", "full_batch_update[tanh]"): None,  # its order is random, which is right
+    ("answers-transposed", "builds[relu]"): "answers_transposed",
+    ("init-not-centred-rand", "glorot_uniform"): "init_not_centred",
+    ("tanh-is-sigmoid", "activations_differ"): "wrong_activation",
+    ("activation-ignored", "activations_differ"): "activation_ignored",
+}
+
+
+@pytest.mark.parametrize(("case", "check"), NAMED)
+def test_a_check_names_what_it_can_tell_and_nothing_else(case, check, tmp_path):
+    found = run_locally(case_named(case), tmp_path, only={check})[check]
+    assert found.status is Status.FAIL
+    assert found.diagnosis == NAMED[case, check], found.message
 
 
 @pytest.mark.parametrize("case", ["tail-wraps-around", "no-shuffle", "shuffled-with-the-same-seed"])
