@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.metadata
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from harness.manifest import Manifest
@@ -60,6 +61,7 @@ def read_part(entry: Path, folder: Path | None, manifest: Manifest) -> Reading:
     return Reading(part=part, packages=tuple(sorted(filter(_installed, wanted))), notes=tuple(notes))
 
 
+@cache  # asked for every submission of a class
 def _installed(distribution: str) -> bool:
     try:
         importlib.metadata.distribution(distribution)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,9 +134,9 @@ class _Apart:
 
     parent: Any
 
-    @property
+    @cached_property
     def ihook(self) -> Any:
-        """The hooks of the folder above all submissions."""
+        """The hooks of the folder above all submissions; asked for with every item of a class."""
         return self.parent.ihook
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from harness.checks.registry import Check, checks, rests_on
 from harness.errors import UsageError
@@ -47,7 +48,7 @@ def plan(
     if profile not in PROFILES:
         raise UsageError(f"profile {profile!r}: expected one of {', '.join(PROFILES)}")
     chosen = _experiments(submission, spec, profile, experiments)
-    listed = checks(activations(spec))
+    listed = _listed(activations(spec))
     if only is not None:
         listed = _with_needs(listed, set(only))
     return Plan(
@@ -63,6 +64,12 @@ def activations(spec: Spec) -> tuple[str, ...]:
     """Return the activations that a report's experiments use, in the oracle's order."""
     used = {experiment.protocol.activation for experiment in spec.experiments.values()}
     return tuple(name for name in ACTIVATIONS if name in used)
+
+
+@cache
+def _listed(activations: tuple[str, ...]) -> tuple[Check, ...]:
+    """The checks, made once for a class: every plan holds the same ones."""
+    return checks(activations)
 
 
 def _experiments(
