@@ -109,12 +109,79 @@ def start_threads(count: int) -> str:
 
 def use_memory(size: int) -> str:
     """Fill more memory than the limit allows."""
-    blocks = []
-    for _ in range(size // CHUNK):
-        block = mmap.mmap(-1, CHUNK, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        block[::PAGE] = b"x" * (CHUNK // PAGE)
-        blocks.append(block)
-    return f"filled {size >> 20} MiB"
+    return f"filled {len(_filled(size)) * CHUNK >> 20} MiB"
+
+
+def use_memory_in_children(size: int, count: int) -> str:
+    """Fill more memory than the limit allows in children that stay below it each."""
+    started: list[tuple[int, int]] = []
+    wait, held = os.pipe()
+    try:
+        for _ in range(count):
+            reading, writing = os.pipe()
+            pid = os.fork()
+            if pid == 0:
+                with contextlib.suppress(BaseException):
+                    os.close(held)
+                    blocks = _filled(size)
+                    os.write(writing, b".")
+                    os.read(wait, 1)
+                    os.write(writing, b"." if blocks else b"")
+                os._exit(0)
+            os.close(writing)
+            started.append((pid, reading))
+        # A child that the kernel ends closes its pipe without a word. Asked twice, for the one that is ended
+        # to make room may have had its own memory before.
+        got = [os.read(reading, 1) for _, reading in started]
+        os.close(held)
+        kept = [os.read(reading, 1) for _, reading in started]
+    finally:
+        for pid, _ in started:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+    if not all((*got, *kept)):
+        raise MemoryError(f"{kept.count(b'')} of {count} children were ended")
+    return f"filled {count} x {size >> 20} MiB in {count} processes"
+
+
+def fork_bomb(count: int) -> str:
+    """Have more processes at once than the limit allows, in a tree of which each starts two more."""
+    seen, tell = os.pipe()
+    wait, held = os.pipe()
+    owner = os.getpid()
+    started: list[int] = []
+
+    def grow(index: int) -> None:
+        for child in (2 * index + 1, 2 * index + 2):
+            if child >= count:
+                continue
+            if (pid := os.fork()) != 0:
+                started.append(pid)
+                continue
+            word = b"."
+            if index == 0:
+                os.close(held)
+            try:
+                grow(child)
+            except OSError:
+                word = b"x"
+            os.write(tell, word)
+            os.read(wait, 1)  # until the first process, which alone holds the other end, closes it
+            os._exit(0)
+
+    words = b""
+    try:
+        grow(0)
+        while len(words) < count - 1 and b"x" not in words:
+            words += os.read(seen, count)
+    finally:
+        if os.getpid() == owner:
+            os.close(held)
+            for pid in started:
+                os.waitpid(pid, 0)
+    if b"x" in words:
+        raise BlockingIOError("a process of the tree could not start another")
+    return f"had a tree of {count} processes"
 
 
 def write_large(folder: str, size: int, files: int) -> str:
@@ -209,8 +276,8 @@ ATTEMPTS: dict[str, Callable[..., str]] = {
     attempt.__name__: attempt
     for attempt in (
         read_file, write_files, connect, send_datagram, send_from_pair, start_processes, start_threads,
-        use_memory, write_large, open_many, burn, trace, send_signal, import_module, read_in_subprocess,
-        leave_behind, share_memory,
+        use_memory, use_memory_in_children, fork_bomb, write_large, open_many, burn, trace, send_signal,
+        import_module, read_in_subprocess, leave_behind, share_memory,
     )
 }  # fmt: skip
 
@@ -234,6 +301,15 @@ def main() -> int:
         return 0
     answer(stage="through", detail=detail)
     return 0
+
+
+def _filled(size: int) -> list[mmap.mmap]:
+    blocks = []
+    for _ in range(size // CHUNK):
+        block = mmap.mmap(-1, CHUNK, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        block[::PAGE] = b"x" * (CHUNK // PAGE)
+        blocks.append(block)
+    return blocks
 
 
 def _address(address: Any) -> Any:

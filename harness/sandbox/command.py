@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from harness.errors import SandboxError
+from harness.sandbox import cgroup
 from harness.sandbox.backend import BACKENDS, Backend, available, choose
 from harness.sandbox.doctor import Finding, Outcome, examine
 
@@ -57,6 +58,7 @@ def as_json(backend: Backend, findings: Sequence[Finding]) -> dict[str, object]:
         "backend": backend.name,
         "description": backend.description,
         "available": available(),
+        "cgroup": _cgroup(),
         "stands": stands(findings),
         "probes": [
             {
@@ -85,7 +87,13 @@ def _print_head(backend: Backend) -> None:
     for name, description in available().items():
         if name != backend.name:
             print(f"  also known here: {name} {description}")
+    print(f"Limits of all processes together: {_cgroup()}")
     print(f"\n{'probe':24}{'outcome':14}{'held by':40}what was tried")
+
+
+def _cgroup() -> str:
+    place = cgroup.available()
+    return f"(not available here: {place})" if isinstance(place, str) else place.description
 
 
 def _row(finding: Finding) -> str:

@@ -14,12 +14,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from harness.sandbox import cgroup
 from harness.sandbox.backend import Backend
 from harness.sandbox.policy import SCRATCH_PACKAGES, Policy, python_readable_paths
 from harness.sandbox.probes import LIMITS, Probe, Targets, probes, targets
@@ -89,11 +90,16 @@ def run_probe(
     if backend.name not in (*probe.backends, "none"):
         detail = f"{backend.name} has no wall for this; the grader watches and ends what takes too much"
         return Finding(probe=probe, outcome=Outcome.ABSENT, detail=detail, walls=())
+    place = cgroup.available()
+    if probe.controller and (isinstance(place, str) or probe.controller not in place.folders):
+        reason = place if isinstance(place, str) else f"only {place.description}"
+        detail = f"not available here ({reason}); resource limits and the grader's watch do without"
+        return Finding(probe=probe, outcome=Outcome.ABSENT, detail=detail, walls=())
     free = control(probe, found) if free is None else free
     if free.stage != "through":
         detail = f"the attempt fails without walls too, which proves nothing: {free.detail}"
         return Finding(probe=probe, outcome=Outcome.INCONCLUSIVE, detail=detail, walls=())
-    tried = _attempt(probe, backend, found, tuple(disabled_walls))
+    tried = _attempt(probe, backend, found, (*probe.without, *disabled_walls))
     held_by = tuple(wall for wall in probe.walls if wall in tried.walls)
     if tried.stage == "through":
         outcome = Outcome.DOWN
@@ -108,13 +114,14 @@ def _attempt(probe: Probe, backend: Backend | None, found: Targets, disabled: tu
     """Make the attempt in a child process, behind a backend's walls or (None) without any."""
     with tempfile.TemporaryDirectory(prefix="backcheck-", ignore_cleanup_errors=True) as name:
         workdir = Path(name)
-        policy = None
+        policy = group = None
         command = [sys.executable, "-I", "-m", "harness.sandbox.attempts"]
         with _pipe() as (reading, writing):
             command.append(str(writing))
             if backend is not None:
                 policy = backend.prepare(_policy(workdir, disabled))
                 command = backend.wrap(command, policy)
+                group = cgroup.open_group(policy)
             request = {
                 "policy": None if policy is None else policy.to_json(),
                 "allow_disabled_walls": bool(disabled),
@@ -123,7 +130,14 @@ def _attempt(probe: Probe, backend: Backend | None, found: Targets, disabled: tu
             }
             if probe.arrives:
                 found.arrived(probe.arrives)
-            attempt = _run(probe, command, request, workdir, reading, writing)
+            try:
+                attempt = _run(probe, command, request, workdir, reading, writing, group)
+            finally:
+                if group is not None:
+                    group.close()
+            if group is not None and attempt.stage != "start":
+                # Raised by the parent, so the process behind it does not know of it.
+                attempt = replace(attempt, walls=(*attempt.walls, *group.walls))
     return _seen_from_outside(probe, attempt, found)
 
 
@@ -139,7 +153,13 @@ def _policy(workdir: Path, disabled: tuple[str, ...]) -> Policy:
 
 
 def _run(
-    probe: Probe, command: list[str], request: dict[str, Any], workdir: Path, reading: int, writing: int
+    probe: Probe,
+    command: list[str],
+    request: dict[str, Any],
+    workdir: Path,
+    reading: int,
+    writing: int,
+    group: cgroup.Group | None,
 ) -> Attempt:
     if probe.ending == "grader":
         # Between this process and the worker stands another, which is killed as a grader may be.
@@ -158,6 +178,10 @@ def _run(
     assert process.stdin is not None
     assert process.stderr is not None
     try:
+        if group is not None:
+            # A machine that refuses is one whose wall does not hold, which the attempt then shows.
+            with suppress(OSError):
+                group.add(process.pid)
         process.stdin.write(json.dumps(request).encode())
         process.stdin.close()
         if probe.ending == "grader":

@@ -20,6 +20,8 @@ WALLS = (
     "user",  # root only: a user of its own, without capabilities
     "limits",  # setrlimit: memory, processes, files, file size, processor time
     "guardian",  # Landlock only: ends what is left when the worker ends
+    "cgroup_memory",  # where a group can be made: memory of all processes together (see cgroup.py)
+    "cgroup_processes",  # likewise: how many processes and threads there are
 )
 
 # From-scratch submissions may use these where they are installed: arrays, plots, tables and progress bars.

@@ -46,6 +46,8 @@ class Probe:
     arrives: str = ""  # the target that must have noticed, for an attempt that cannot tell
     killed_is_held: bool = False  # ending the process is how the kernel enforces this limit
     backends: tuple[str, ...] = (BUBBLEWRAP, LANDLOCK)
+    controller: str = ""  # the cgroup controller without which there is no such wall
+    without: tuple[str, ...] = ()  # walls that would stop the attempt as well, switched off to prove these
 
 
 _FILES = ("mounts", "landlock")
@@ -72,6 +74,7 @@ def probes() -> tuple[Probe, ...]:
         Probe(
             name="import_torch", attempt="import_module", walls=_FILES,
             arguments={"name": "torch", "path": "$package_folders"},
+            without=("limits",),  # on a busy machine it takes longer than the second of processor time
             description="import PyTorch into a from-scratch submission",
         ),
         Probe(
@@ -116,9 +119,16 @@ def probes() -> tuple[Probe, ...]:
             name="share_memory", attempt="share_memory", walls=("seccomp",), arguments={"size": MIB},
             description="create shared memory that stays behind",
         ),
-        _limit("processes", "start_processes", {"count": 48}, "start more processes than allowed"),
-        _limit("threads", "start_threads", {"count": 48}, "start more threads than allowed"),
-        _limit("memory", "use_memory", {"size": 256 * MIB}, "use more memory than allowed"),
+        _limit(
+            "processes", "start_processes", {"count": 48}, "start more processes than allowed",
+            "cgroup_processes",
+        ),
+        _limit(
+            "threads", "start_threads", {"count": 48}, "start more threads than allowed", "cgroup_processes"
+        ),
+        _limit(
+            "memory", "use_memory", {"size": 256 * MIB}, "use more memory than allowed", "cgroup_memory"
+        ),
         _limit("cpu", "burn", {"seconds": 1.4}, "use more processor time than allowed"),
         _limit("open_files", "open_many", {"count": 128}, "hold more files open than allowed"),
         Probe(
@@ -130,6 +140,16 @@ def probes() -> tuple[Probe, ...]:
             name="disk", attempt="write_large", walls=("mounts",), backends=(BUBBLEWRAP,),
             arguments={"folder": "$workdir", "size": 6 * MIB, "files": 3},
             description="fill the disk with many files",
+        ),
+        Probe(
+            name="memory_of_tree", attempt="use_memory_in_children", walls=("cgroup_memory",),
+            arguments={"size": 72 * MIB, "count": 4}, killed_is_held=True, controller="memory",
+            description="use more memory than allowed in all, no process more than its share",
+        ),
+        Probe(
+            name="fork_bomb", attempt="fork_bomb", walls=("cgroup_processes",), without=("limits",),
+            arguments={"count": 48}, killed_is_held=True, controller="pids",
+            description="let a tree of processes grow past the limit, without the resource limits",
         ),
         Probe(
             name="leave_behind", attempt="leave_behind", walls=("process_namespace", "guardian"),
@@ -152,9 +172,9 @@ def _read(name: str, target: str, description: str) -> Probe:
     )
 
 
-def _limit(name: str, attempt: str, arguments: Mapping[str, Any], description: str) -> Probe:
+def _limit(name: str, attempt: str, arguments: Mapping[str, Any], description: str, *others: str) -> Probe:
     return Probe(
-        name=name, attempt=attempt, walls=("limits",), arguments=arguments, description=description,
+        name=name, attempt=attempt, walls=("limits", *others), arguments=arguments, description=description,
         killed_is_held=True,
     )  # fmt: skip
 

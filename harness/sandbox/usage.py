@@ -48,7 +48,7 @@ def group_usage(pid: int) -> Usage:
     first = _read(pid)
     if first is None or first.state == "Z":
         return Usage()
-    found = [first, *(process for child in _descendants(pid) if (process := _read(child)))]
+    found = [first, *(process for child in descendants(pid) if (process := _read(child)))]
     counted = [process for process in found if not _is_guardian(process, first.session)]
     return Usage(
         rss_bytes=sum(process.rss_bytes for process in counted),
@@ -64,7 +64,7 @@ def kill_tree(pid: int) -> None:
     """
     if not Path("/proc/self/stat").exists():
         return _portable_kill(pid)
-    below = _descendants(pid)
+    below = descendants(pid)
     for attempt in range(ROUNDS):
         if os.getpgrp() != pid:
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -139,7 +139,8 @@ def _alive(pid: int) -> bool:
     return process is not None and process.state not in "ZX"
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
+    """The children of a process and theirs, parents before children."""
     found: list[int] = []
     pending = [pid]
     while pending:

@@ -4,6 +4,7 @@ children.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -20,6 +21,7 @@ from typing import IO, Any
 
 from harness import wire
 from harness.records import Status
+from harness.sandbox import cgroup
 from harness.sandbox.backend import Backend
 from harness.sandbox.policy import Policy, python_readable_paths
 from harness.sandbox.remains import remove_tree
@@ -87,6 +89,7 @@ class Process:
         # Until it has a session of its own, the child is in the terminal's group: a Ctrl-C meant for the
         # grader must not end it, and be taken for a crash of the submission. It never needs SIGINT.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        self._group = cgroup.open_group(policy)
         try:
             self._popen = subprocess.Popen(
                 backend.wrap(argv, policy),
@@ -98,6 +101,13 @@ class Process:
                 env=_environment(self._workdir),
                 start_new_session=True,
             )
+        except BaseException:
+            if self._group is not None:
+                self._group.close()
+            ours.close()
+            theirs.close()
+            remove_tree(self._workdir)
+            raise
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         theirs.close()
@@ -106,6 +116,10 @@ class Process:
         self._drain = threading.Thread(target=self._read_output, args=(self._popen.stdout,), daemon=True)
         self._drain.start()
         try:
+            if self._group is not None:
+                # A machine that refuses it here has what one without groups has; the doctor calls it a fault.
+                with contextlib.suppress(OSError):
+                    self._group.add(self._popen.pid)
             header = {"policy": policy.to_json(), "entry": str(entry), "manifest": dict(manifest)}
             answer, _ = self._exchange(header, (), limits.load_seconds, 0, "loading")
         except BaseException:
@@ -141,6 +155,8 @@ class Process:
         self._channel.close()
         kill_tree(self._popen.pid)
         self._popen.wait()
+        if self._group is not None:
+            self._group.close()
         self._drain.join(timeout=2.0)
         if self._popen.stdout is not None and not self._drain.is_alive():
             self._popen.stdout.close()
@@ -169,6 +185,9 @@ class Process:
         except wire.FrameError as error:
             message = f"{what} wrote to the harness's channel what is not an answer ({clean(error, 200)})"
             raise SubmissionFault(Status.ERROR, message, fatal=True) from None
+        if (fault := self._over_memory(what)) is not None:
+            # The kernel may end a child of the worker and leave the worker, which answers something.
+            raise fault
         if answer.get("id") != self._next_id:
             raise SubmissionFault(Status.ERROR, f"{what} answered out of turn", fatal=True)
         if "error" in answer:
@@ -186,7 +205,10 @@ class Process:
         self._drain.join(timeout=1.0)
         # Behind bubblewrap a signal arrives as 128 + its number.
         number = -code if code < 0 else code - 128 if code > 128 else 0
-        if number == signal.SIGKILL:
+        if (fault := self._over_memory(what)) is not None:
+            return fault
+        # With a group the kernel would have said that memory was why.
+        if number == signal.SIGKILL and self._cause() is cgroup.Cause.UNKNOWN:
             limit = _mib(self.limits.memory_bytes)
             message = f"{what} was killed by the system, most likely for using more than {limit}"
             return SubmissionFault(Status.OUT_OF_MEMORY, message, self._tail(), fatal=True)
@@ -204,6 +226,20 @@ class Process:
             )
         message = f"the process ended itself with exit status {code} during {what}"
         return SubmissionFault(Status.CRASHED, message, self._tail(), fatal=True)
+
+    def _cause(self) -> cgroup.Cause:
+        return cgroup.Cause.UNKNOWN if self._group is None else self._group.cause()
+
+    def _over_memory(self, what: str) -> SubmissionFault | None:
+        """The fault if the kernel ended a process of the group for memory, and says so."""
+        cause, limit = self._cause(), _mib(self.limits.memory_bytes)
+        if cause is cgroup.Cause.LIMIT:
+            message = f"{what} used more than {limit} of memory, and the kernel ended it"
+        elif cause is cgroup.Cause.MACHINE:
+            message = f"the kernel ended {what} for want of memory on the machine, below the limit of {limit}"
+        else:
+            return None
+        return SubmissionFault(Status.OUT_OF_MEMORY, message, self._tail(), fatal=True)
 
     def _tail(self) -> str:
         return clean(self.output.decode("utf-8", "replace")[-1500:], 1500)
@@ -236,6 +272,8 @@ class _Watch:
         if usage.rss_bytes > limits.memory_bytes:
             message = f"{self.what} used more than {_mib(limits.memory_bytes)} of memory"
             raise SubmissionFault(Status.OUT_OF_MEMORY, message, process._tail(), fatal=True)
+        if (fault := process._over_memory(self.what)) is not None:
+            raise fault
         # Bubblewrap's working folder is in memory and limited by itself: this one stays empty.
         if folder_bytes(process._workdir) > limits.file_bytes:
             message = f"{self.what} wrote more than {_mib(limits.file_bytes)} of files, or too many of them"
