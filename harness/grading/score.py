@@ -20,9 +20,12 @@ def score_check(result: CheckResult, points: float) -> CheckResult:
     """Give a result its points: only a measured pass scores; what did not apply, or failed in the harness,
     is not counted.
     """
-    counted = not (result.status is Status.HARNESS_ERROR or result.evidence.get("not_applicable"))
-    worth = points if counted else 0.0
+    worth = points if _counts(result) else 0.0
     return replace(result, max_points=worth, points=worth if result.status is Status.PASS else 0.0)
+
+
+def _counts(result: CheckResult) -> bool:
+    return not (result.status is Status.HARNESS_ERROR or result.evidence.get("not_applicable"))
 
 
 def needs_another_run(runs: Sequence[AccuracyRun], distribution: Distribution | None, family: int) -> bool:
@@ -89,7 +92,7 @@ def verdict(
     for result in checks:
         points = plan.points[result.id]
         planned[result.group] = planned.get(result.group, 0.0) + points
-        counting[result.group] = counting.get(result.group, 0.0) + score_check(result, points).max_points
+        counting[result.group] = counting.get(result.group, 0.0) + (points if _counts(result) else 0.0)
     scored = tuple(
         score_check(result, plan.points[result.id] * planned[result.group] / (counting[result.group] or 1.0))
         for result in checks
