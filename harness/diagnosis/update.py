@@ -79,7 +79,7 @@ def diagnose_batches(
 
 def _of_batches(path: Trajectory, epochs: int, batches: int) -> Iterator[Hypothesis]:
     """Mistakes of the loop over batches, which one batch an epoch does not show."""
-    for factor, how in ((batches, "of all its batches' gradients summed"), (1, "with one batch's gradient")):
+    for factor, how in ((batches, "by all its batches' gradients summed"), (1, "as long as one batch's")):
         yield hypothesis(
             "one_update_an_epoch",
             f"an epoch of {batches} batches makes one update, {how}: update after every batch",
