@@ -228,19 +228,19 @@ class Group:
         if folder is None:
             return Cause.UNKNOWN
         try:
+            # Asked after every answer of a worker: almost always this one file is all that is read.
+            counts = _counts(folder / ("memory.events" if self._version == 2 else "memory.oom_control"))
+            if (killed := counts.get("oom_kill")) is None:
+                return Cause.UNKNOWN
+            if not killed:
+                return Cause.OTHER
+            # A kill is counted in the group that it hits, whoever's limit was reached.
             if self._version == 2:
-                events = _counts(folder / "memory.events")
-                killed, reached = events.get("oom_kill"), events.get("oom", 0)
+                reached = counts.get("oom", 0) > 0
             else:
-                killed = _counts(folder / "memory.oom_control").get("oom_kill")
-                reached = int(any(_reached(folder, kind) for kind in ("memory.", "memory.memsw.")))
+                reached = any(_reached(folder, kind) for kind in ("memory.", "memory.memsw."))
         except OSError:
             return Cause.UNKNOWN
-        if killed is None:
-            return Cause.UNKNOWN
-        if not killed:
-            return Cause.OTHER
-        # A kill is counted in the group that it hits, whoever's limit was reached.
         return Cause.LIMIT if reached else Cause.MACHINE
 
     def close(self) -> None:

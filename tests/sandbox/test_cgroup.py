@@ -73,6 +73,7 @@ def test_v1_folders_are_below_what_the_mount_shows() -> None:
         + mount("/sys/fs/cgroup/cpu", "cgroup", "rw,cpu,cpuacct", "/docker/abc")
         + mount("/sys/fs/cgroup/memory", "cgroup", "rw,memory", "/docker/abc")
         + mount("/sys/fs/cgroup/pids", "cgroup", "rw,pids")
+        + mount("/sys/fs/cgroup/unified", "cgroup2", "rw")  # of which V1 says nothing
     )
     assert own_folders(V1, text) == (
         {"memory": Path("/sys/fs/cgroup/memory"), "pids": Path("/sys/fs/cgroup/pids/docker/abc")},
@@ -467,6 +468,47 @@ def test_a_worker_that_is_gone_is_no_fault_of_the_group(
     process.wait()
     group.add(process.pid)
     assert group.pids() == set()
+
+
+def v2_folder() -> Path | None:
+    """This process's folder of a v2 hierarchy that it may write to, with or without controllers."""
+    if sys.platform != "linux":
+        return None
+    texts = (Path(f"/proc/self/{name}").read_text() for name in ("cgroup", "mountinfo"))
+    found = [folder for folder, _ in own_folders(*texts)[1]]
+    return next((folder for folder in found if os.access(folder / "cgroup.procs", os.W_OK)), None)
+
+
+@pytest.mark.parametrize("kill", ["at once", "one by one"])
+def test_v2_group_is_ended_and_removed(
+    kill: str, child: list[subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = v2_folder()
+    if folder is None:
+        pytest.skip("no v2 folder that this process may write to")
+    monkeypatch.setattr(cgroup, "_limits", lambda *_: [])  # no controllers are needed to end and remove one
+    write, killed = cgroup._write, []
+
+    def recorded(file: Path, value: str) -> None:
+        if file.name == "cgroup.kill":
+            killed.append(value)
+            if kill == "one by one":
+                raise FileNotFoundError(errno.ENOENT, "as before Linux 5.14", str(file))
+        write(file, value)
+
+    monkeypatch.setattr(cgroup, "_write", recorded)
+    try:
+        group = Group(Place(version=2, folders=dict.fromkeys(cgroup.WALL_OF, folder)), policy())
+    except OSError as error:
+        pytest.skip(f"no v2 group can be made: {error}")
+    process = start(TREE, child)
+    pids = [int(word) for word in line(process).split()]
+    group.add(process.pid)
+    assert group.pids() == set(pids)
+    group.close()
+    assert killed
+    assert not any(map(running, pids))
+    assert not any(path.exists() for path in folders(group))
 
 
 @counts_memory
