@@ -7,10 +7,18 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 from harness.errors import UsageError
 from harness.grading.command import add_common_arguments
+from harness.grading.pool import LocalPool
+
+if TYPE_CHECKING:
+    from harness.records import Verdict
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,23 +39,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check; the exit status is 0 if everything passed, 1 if not."""
-    from harness.grading.session import GradingOptions, grade_paths
-    from harness.records import Status, Verdict
-    from harness.views import render, wants_color
-
     if not args.path.exists():
         raise UsageError(f"{args.path}: no such file or folder")
     args.paths = [args.path]
+    with _Ahead(args.jobs) as ahead:
+        return _watch(args, ahead) if args.watch else _check(args, ahead)
 
-    def graded() -> Verdict:
-        return grade_paths(GradingOptions.from_args(args)).submissions[0]
 
-    if args.watch:
-        from harness.authoring.watch import watch
+class _Ahead:
+    """Pools with a worker that starts before it is wanted: while the grader imports, or waits for a save."""
 
-        status: int = watch(args.path, graded)
-        return status
-    record = grade_paths(GradingOptions.from_args(args))
+    def __init__(self, jobs: int | None) -> None:
+        self._jobs = jobs
+        self._pool = self._started()
+
+    @contextmanager
+    def pool(self, *, another: bool) -> Iterator[LocalPool]:
+        """Lend the pool that is ready, and afterwards start ``another``."""
+        pool = self._pool
+        try:
+            yield pool
+        finally:
+            pool.stop(at_once=True)
+            if another:
+                self._pool = self._started()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.stop(at_once=True)
+
+    def _started(self) -> LocalPool:
+        pool = LocalPool(self._jobs)
+        pool.warm_up()
+        return pool
+
+
+def _check(args: argparse.Namespace, ahead: _Ahead) -> int:
+    from harness.grading.session import GradingOptions, grade_paths
+    from harness.records import Status
+    from harness.views import render, wants_color
+
+    with ahead.pool(another=False) as pool:
+        record = grade_paths(GradingOptions.from_args(args), pool=pool)
     width = os.get_terminal_size().columns if sys.stdout.isatty() else None
     print(
         render(
@@ -59,3 +96,15 @@ def run(args: argparse.Namespace) -> int:
         return 3
     good = (Status.PASS, Status.SKIPPED)
     return 0 if all(item.status in good for v in record.submissions for item in v.items) else 1
+
+
+def _watch(args: argparse.Namespace, ahead: _Ahead) -> int:
+    from harness.authoring.watch import watch
+    from harness.grading.session import GradingOptions, grade_paths
+
+    def graded() -> Verdict:
+        with ahead.pool(another=True) as pool:
+            return grade_paths(GradingOptions.from_args(args), pool=pool).submissions[0]
+
+    status: int = watch(args.path, graded)
+    return status

@@ -1,10 +1,12 @@
 """Where units run: worker processes of this machine, one BLAS thread each, one unit at a time.
 
 Each worker is a pool of one, so that a worker that dies takes its own unit with it and no other.
+Importing this module loads nothing heavy, so that a worker can be started before all else.
 """
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import shutil
@@ -16,12 +18,22 @@ from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from harness.grading.units import Outcome, Unit, run_unit
 from harness.sandbox.usage import kill_tree
-from harness.session.process import THREAD_VARIABLES
 
+if TYPE_CHECKING:
+    from harness.grading.units import Outcome, Unit
+
+# Those of `harness.session.process`, whose import loads NumPy: too late for them.
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
 WATCH_SECONDS = 0.2  # between two looks of a worker at whether its grader still lives
 
 
@@ -49,6 +61,13 @@ class LocalPool:
         self._slots: list[ProcessPoolExecutor | None] = [None] * (jobs or os.cpu_count() or 1)
         self._running: dict[Future[Outcome], int] = {}
         self._folder: Path | None = None
+
+    def warm_up(self) -> None:
+        """Start one worker, which imports what units need while this process does other things."""
+        if self._slots[0] is None:
+            self._slots[0] = executor = self._start()
+            with _sigint_held():
+                executor.submit(_warm_up)
 
     def free(self) -> int:
         """Return how many workers have nothing to do."""
@@ -98,6 +117,20 @@ class LocalPool:
         context = multiprocessing.get_context("spawn")
         arguments = (os.getpid(), str(self._folder))
         return ProcessPoolExecutor(1, mp_context=context, initializer=_settle_in, initargs=arguments)
+
+
+def run_unit(unit: Unit) -> Outcome:
+    """Run a unit in the worker."""
+    from harness.grading import units
+
+    return units.run_unit(unit)
+
+
+def _warm_up() -> None:
+    from harness.sandbox.backend import choose
+
+    choose(trust=True)  # asks the machine for its walls, and remembers
+    importlib.import_module("harness.grading.units")
 
 
 def _hand_over(done: Future[Outcome], outer: Future[Outcome]) -> None:

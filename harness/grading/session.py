@@ -84,8 +84,11 @@ def plans_for(options: GradingOptions) -> tuple[Spec, list[Plan]]:
     return spec, plans
 
 
-def grade_paths(options: GradingOptions) -> Record:
-    """Grade what the options name and return the record."""
+def grade_paths(options: GradingOptions, *, pool: Pool | None = None) -> Record:
+    """Grade what the options name and return the record.
+
+    ``pool`` runs the units, and is ended with the grading (default: the one that the options ask for).
+    """
     spec, plans = plans_for(options)
     # Asked once here, so that a machine without walls is refused before anything runs.
     backend = choose(trust=options.trust_submissions, prefer=options.sandbox)
@@ -108,7 +111,7 @@ def grade_paths(options: GradingOptions) -> Record:
                 time_budget=options.time_budget,
                 stopping=interrupts.requested,
             )
-            verdicts = _grade(plans, spec, settings, control, options)
+            verdicts = _grade(plans, spec, settings, control, options, pool)
     errors = [
         f"{v.name}: {item.id}: {item.message}"
         for v in verdicts
@@ -134,6 +137,7 @@ def _grade(
     settings: Settings,
     control: Control,
     options: GradingOptions,
+    pool: Pool | None,
 ) -> list[Verdict]:
     units = first_units(plans, spec, settings)
     with Progress(sum(unit.weight for unit in units), "grading", quiet=options.quiet) as progress:
@@ -148,7 +152,7 @@ def _grade(
             plans,
             spec=spec,
             settings=settings,
-            pool=_pool(options, settings),
+            pool=pool or _pool(options, settings),
             control=control,
             runs=options.runs,
             report=report,

@@ -1,5 +1,10 @@
 """The order of units, what a lost worker costs, and what is kept: with a pool that does as it is told."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -239,3 +244,48 @@ def test_a_pool_that_is_stopped_at_once_ends_what_its_workers_run(units, local_p
     future = local_pool.submit(units[0])
     local_pool.stop(at_once=True)
     assert isinstance(future.exception(timeout=300), LostWorkerError)
+
+
+def test_a_worker_that_was_started_ahead_runs_the_first_unit(units, local_pool, monkeypatch):
+    from harness.grading import pool as module
+    from tests.grading import units_for_pools
+
+    monkeypatch.setattr(module, "run_unit", units_for_pools.say_who)
+    local_pool.warm_up()
+    (ahead,) = workers(local_pool)
+    local_pool.warm_up()
+    assert local_pool.free() == 2
+    assert local_pool.submit(units[0]).result(timeout=300) == str(ahead)
+    assert workers(local_pool) == [ahead]
+
+
+def test_a_worker_that_was_started_ahead_and_died_is_replaced(units, local_pool, monkeypatch):
+    from harness.grading import pool as module
+    from tests.grading import units_for_pools
+
+    monkeypatch.setattr(module, "run_unit", units_for_pools.say_who)
+    local_pool.warm_up()
+    (ahead,) = workers(local_pool)
+    os.kill(ahead, signal.SIGKILL)
+    while not local_pool._slots[0]._broken:  # until its executor has heard of it
+        time.sleep(0.01)
+    assert local_pool.submit(units[0]).result(timeout=300) not in (str(ahead), str(os.getpid()))
+
+
+def test_a_pool_starts_a_worker_before_anything_heavy_is_imported():
+    code = "import sys, harness.grading.check_command; print(*sorted(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(run.stdout.split())
+    assert "harness.grading.pool" in loaded
+    assert not loaded & {"numpy", "harness.checks.registry", "harness.grading.units"}
+
+
+def test_a_pool_holds_back_the_threads_that_a_submission_may_not_have():
+    from harness.grading import pool
+    from harness.session import process
+
+    assert pool.THREAD_VARIABLES == process.THREAD_VARIABLES
+
+
+def workers(pool):
+    return [pid for slot in pool._slots if slot is not None for pid in slot._processes]

@@ -17,3 +17,7 @@ def die_or_pass(unit):
 def sleep_for_ever(unit):
     while True:
         time.sleep(60)
+
+
+def say_who(unit):
+    return str(os.getpid())
