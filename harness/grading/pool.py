@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
+import secrets
 import shutil
 import signal
 import tempfile
@@ -109,8 +110,8 @@ class LocalPool:
 
     def _start(self) -> ProcessPoolExecutor:
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="backcheck-grading-"))
-            self._folder.chmod(0o711)  # a submission that runs as a user of its own passes through it
+            # Made by its workers: a grader that is killed before it has one leaves nothing behind.
+            self._folder = Path(tempfile.gettempdir(), f"backcheck-grading-{secrets.token_hex(8)}")
         # Set before NumPy is imported there. Spawned, not forked: the grader may hold threads.
         for name in THREAD_VARIABLES:
             os.environ.setdefault(name, "1")
@@ -162,6 +163,8 @@ def _settle_in(grader: int, folder: str) -> None:
     signal.signal(signal.SIGINT, lambda number, frame: None)  # not SIG_IGN, which submissions would inherit
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    Path(folder).mkdir(exist_ok=True)
+    Path(folder).chmod(0o711)  # a submission that runs as a user of its own passes through it
     tempfile.tempdir = folder
     threading.Thread(target=_watch, args=(grader, folder), daemon=True).start()
 

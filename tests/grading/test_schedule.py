@@ -2,8 +2,10 @@
 
 import os
 import signal
+import stat
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -285,6 +287,24 @@ def test_a_pool_holds_back_the_threads_that_a_submission_may_not_have():
     from harness.session import process
 
     assert pool.THREAD_VARIABLES == process.THREAD_VARIABLES
+
+
+def test_the_folder_of_a_grading_is_there_as_long_as_somebody_lives_who_will_remove_it(
+    units, local_pool, monkeypatch, tmp_path
+):
+    from harness.grading import pool as module
+    from tests.grading import units_for_pools
+
+    monkeypatch.setattr(module, "run_unit", units_for_pools.say_who)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = set(tmp_path.iterdir())
+    local_pool._slots[0] = local_pool._start()
+    assert set(tmp_path.iterdir()) == before  # no worker yet: if this process were killed now, it would stay
+    local_pool.submit(units[0]).result(timeout=300)
+    (folder,) = set(tmp_path.iterdir()) - before
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o711
+    local_pool.stop(at_once=False)
+    assert set(tmp_path.iterdir()) == before
 
 
 def workers(pool):
