@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import compileall
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import harness
 from harness.errors import UsageError
 from harness.grading.command import fresh_seed
 from harness.grading.environment import environment
@@ -25,6 +27,9 @@ from harness.sandbox.backend import choose
 from harness.spec import Spec, load_rubric, load_spec
 from harness.store import Store
 from harness.submission import discover
+
+HARNESS = Path(harness.__file__).parent
+BEHIND_THE_WALLS = ("worker", "sandbox")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +95,7 @@ def grade_paths(options: GradingOptions, *, pool: Pool | None = None) -> Record:
     ``pool`` runs the units, and is ended with the grading (default: the one that the options ask for).
     """
     spec, plans = plans_for(options)
+    compile_worker()
     # Asked once here, so that a machine without walls is refused before anything runs.
     backend = choose(trust=options.trust_submissions, prefer=options.sandbox)
     facts = environment(backend.description)
@@ -129,6 +135,16 @@ def grade_paths(options: GradingOptions, *, pool: Pool | None = None) -> Record:
         },
         harness_errors=tuple(errors),
     )
+
+
+def compile_worker(folder: Path = HARNESS) -> None:
+    """Keep the bytecode of what runs behind the walls: there nothing can be kept, and every start compiles.
+
+    Does nothing where bytecode is not wanted, is there already, or cannot be written.
+    """
+    if not sys.dont_write_bytecode:
+        for part in BEHIND_THE_WALLS:
+            compileall.compile_dir(folder / part, quiet=2)
 
 
 def _grade(
