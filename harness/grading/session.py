@@ -205,11 +205,11 @@ def _say(line: str) -> None:
 
 
 def _summary(outcome: Outcome) -> tuple[Status, str]:
-    """A status and a few words for the progress line."""
+    """A status and the few words that stand before it on the progress line."""
     if outcome.run is not None:
         run = outcome.run
-        return run.status, f"{run.accuracy:.2f} %" if run.accuracy is not None else str(run.status)
+        return run.status, f"{run.accuracy:.2f} %" if run.accuracy is not None else "no accuracy"
     bad = [r.status for r in outcome.checks if r.status not in (Status.PASS, Status.SKIPPED)]
     if not bad:
-        return Status.PASS, "checks passed"
-    return bad[0], f"{len(bad)} of {len(outcome.checks)} checks not passed"
+        return Status.PASS, f"all {len(outcome.checks)}"
+    return bad[0], f"{len(bad)} of {len(outcome.checks)}"
