@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from harness import __version__
 from harness.errors import BackcheckError
+from harness.threads import THREAD_VARIABLES
 
 INTERRUPTED = 130
 HARNESS_FAULT = 3
@@ -102,5 +103,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _one_blas_thread() -> None:
     """Set before NumPy is imported: the pool has as many processes as there are cores."""
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    for variable in THREAD_VARIABLES:
         os.environ.setdefault(variable, "1")

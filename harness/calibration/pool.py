@@ -15,8 +15,7 @@ from harness.calibration.runs import Run, describe_key
 from harness.calibration.train import Job, run_job
 from harness.denormals import flush_denormals
 from harness.errors import BackcheckError
-
-_THREAD_SETTINGS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+from harness.threads import THREAD_VARIABLES
 
 
 def run_jobs(jobs: Sequence[Job], *, processes: int, keep: Callable[[Run], None]) -> None:
@@ -62,8 +61,8 @@ def _prepare() -> None:
 @contextmanager
 def _children_on_one_thread() -> Iterator[None]:
     """Set the variables from which a child's BLAS takes its number of threads; put them back afterwards."""
-    before = {name: os.environ.get(name) for name in _THREAD_SETTINGS}
-    os.environ.update(dict.fromkeys(_THREAD_SETTINGS, "1"))
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     try:
         yield
     finally:

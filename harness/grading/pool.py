@@ -22,19 +22,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from harness.sandbox.usage import kill_tree
+from harness.threads import THREAD_VARIABLES
 
 if TYPE_CHECKING:
     from harness.grading.units import Outcome, Unit
 
-# Those of `harness.session.process`, whose import loads NumPy: too late for them.
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
 WATCH_SECONDS = 0.2  # between two looks of a worker at whether its grader still lives
 
 

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import harness
 from harness.errors import UsageError
 from harness.grading.command import fresh_seed
 from harness.grading.environment import environment
@@ -24,12 +23,12 @@ from harness.grading.units import Outcome, Settings, Unit
 from harness.progress import Progress
 from harness.records import Record, Status, Verdict
 from harness.sandbox.backend import choose
+from harness.sandbox.interpreter import HARNESS, HARNESS_PARTS
 from harness.spec import Spec, load_rubric, load_spec
 from harness.store import Store
 from harness.submission import discover
 
-HARNESS = Path(harness.__file__).parent
-BEHIND_THE_WALLS = ("worker", "sandbox")
+BEHIND_THE_WALLS = tuple(part for part in HARNESS_PARTS if not part.endswith(".py"))
 
 
 @dataclass(frozen=True, kw_only=True)

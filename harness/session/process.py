@@ -27,18 +27,11 @@ from harness.sandbox.policy import Policy, python_readable_paths
 from harness.sandbox.remains import remove_tree
 from harness.sandbox.usage import folder_bytes, group_usage, kill_tree
 from harness.session.faults import SubmissionFault, clean
+from harness.threads import THREAD_VARIABLES
 
 POLL_SECONDS = 0.1
 WALL_FACTOR = 4.0  # a call may wait this many times its processor time: other work shares the cores
 OUTPUT_KEPT = 8000  # bytes of the end of stdout and stderr, as evidence
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,11 +25,11 @@ from harness.records import ExperimentResult, Status
 from harness.sandbox.backend import choose
 from harness.spec import load_rubric, load_spec
 from harness.submission import Submission, discover
+from harness.threads import THREAD_VARIABLES
 from tests.corpus.loader import Case, materialise, text
 from tests.validate import baselines
 
 BASELINES = "baselines"
-THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,7 @@ def run(
     open_tasks = [task for key, task in wanted.items() if key not in known]
     if not open_tasks:
         return done
-    for name in THREADS:
+    for name in THREAD_VARIABLES:
         os.environ[name] = "1"
     context = get_context("spawn")  # fork and BLAS threads do not go together
     with ProcessPoolExecutor(jobs, mp_context=context) as pool, path.open("a", encoding="utf-8") as file:
