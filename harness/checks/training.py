@@ -60,7 +60,7 @@ def uses_every_example_once(ctx: Context) -> Evidence:
                 diagnosis=None,  # drawn, or overwritten: the counts do not tell which
             )
         # Of those that are used none is used twice, nor in a batch of another size: a part is left out.
-        rest = np.sort(uses.share[uses.share > SLACK / BATCH])
+        rest = uses.share[uses.share > SLACK / BATCH]
         plain = len(rest) > 0 and all(min(abs(s * BATCH - 1), abs(s * TAIL - 1)) < SLACK for s in rest)
         raise Failed(
             f"an epoch leaves out {unused} of {EXAMPLES} examples",

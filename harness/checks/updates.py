@@ -271,21 +271,12 @@ def _compare(ctx: Context, case: _Case) -> float:
             relative = error / max(moved, 1e-300)
             wrong.append(f"{name} moved {ratio:.4g} x as far as it should, error {relative:.2g}")
     if wrong:
-        if own is None and case.optimizer == "sgd" and _draws_at_random(ctx, case, start, found):
-            raise Failed(
-                f"{case.text} went wrong, and on rows that are all alike its end depends on the seed: "
-                "something is drawn at random (dropout, noise)",
-                diagnosis="training_random",
-                detail="\n".join(wrong),
-            )
-        raise _wrong(case, start, found, wrong, diagnosed=own is None)
+        raise _wrong(ctx, case, start, found, wrong, diagnosed=own is None)
     return worst
 
 
-def _draws_at_random(ctx: Context, case: _Case, start: Problem, found: list[Float]) -> bool:
-    """Whether training that went wrong, and has no name, ends differently by the seed alone."""
-    if _known(case, start, found) is not None:
-        return False
+def _draws_at_random(ctx: Context, case: _Case, start: Problem) -> bool:
+    """Whether training on rows that are all alike ends differently by the seed alone."""
     alike = replace(case, identical=True)
     (_, first), (_, second) = (_fit(ctx, alike, seed=seed) for seed in (0, 1))
     for i, s in enumerate(start.weights):
@@ -308,8 +299,17 @@ def _allowed(ctx: Context, case: _Case, start: Float, moved: float) -> float:
     return float(base * moved + rounding)
 
 
-def _wrong(case: _Case, start: Problem, found: list[Float], wrong: list[str], *, diagnosed: bool) -> Failed:
+def _wrong(
+    ctx: Context, case: _Case, start: Problem, found: list[Float], wrong: list[str], *, diagnosed: bool
+) -> Failed:
     known = _known(case, start, found) if diagnosed else None
+    if diagnosed and known is None and case.optimizer == "sgd" and _draws_at_random(ctx, case, start):
+        return Failed(
+            f"{case.text} went wrong, and on rows that are all alike its end depends on the seed: "
+            "something is drawn at random (dropout, noise)",
+            diagnosis="training_random",
+            detail="\n".join(wrong),
+        )
     more = f", and {len(wrong) - 1} more tensors" if len(wrong) > 1 else ""
     message = f"{case.text}: {wrong[0]}{more}"
     return failed(message, known, detail="\n".join(wrong))

@@ -45,8 +45,6 @@ def diagnose(
     optimizer: str,
 ) -> Diagnosis | None:
     """Name the mistake that gives these weights after full-batch steps from the problem's weights."""
-    if [f.shape for f in found] != [w.shape for w in problem.weights]:
-        return None
     path = Trajectory(
         problem,
         learning_rate=learning_rate,
@@ -54,27 +52,37 @@ def diagnose(
         weight_decay=weight_decay,
         optimizer=optimizer,
     )
-    moved = [f - s for f, s in zip(found, path.start)]
-    if not all(np.isfinite(d).all() for d in moved):
+    moved = _moved(path, found)
+    if moved is None:
         return None
-    rounding = [4.0 * np.sqrt(steps) * _FLOAT32_EPS * float(np.linalg.norm(s)) for s in path.start]
-    return name(moved, _nearest(path, moved), hypotheses(path, moved), rounding=rounding)
+    return name(moved, _nearest(path, moved), hypotheses(path, moved), rounding=_rounding(path))
 
 
 def diagnose_batches(
     problem: Posed, found: Sequence[Float], *, learning_rate: float, epochs: int, batches: int
 ) -> Diagnosis | None:
     """Name the mistake that gives these weights after epochs of batches that all hold the problem's rows."""
-    if [f.shape for f in found] != [w.shape for w in problem.weights]:
-        return None
     path = Trajectory(
         problem, learning_rate=learning_rate, steps=epochs * batches, weight_decay=0.0, optimizer="sgd"
     )
-    moved = [f - s for f, s in zip(found, path.start)]
-    if not all(np.isfinite(d).all() for d in moved):
+    moved = _moved(path, found)
+    if moved is None:
         return None
-    rounding = [4.0 * np.sqrt(path.steps) * _FLOAT32_EPS * float(np.linalg.norm(s)) for s in path.start]
-    return name(moved, path.after(path.steps), _of_batches(path, epochs, batches), rounding=rounding)
+    right = path.after(path.steps)
+    return name(moved, right, _of_batches(path, epochs, batches), rounding=_rounding(path))
+
+
+def _moved(path: Trajectory, found: Sequence[Float]) -> Weights | None:
+    """The displacements, or None where there is nothing to compare."""
+    if [f.shape for f in found] != [s.shape for s in path.start]:
+        return None
+    moved = [f - s for f, s in zip(found, path.start)]
+    return moved if all(np.isfinite(d).all() for d in moved) else None
+
+
+def _rounding(path: Trajectory) -> list[float]:
+    """What float32 weights carry of their own rounding into each displacement, once a step."""
+    return [4.0 * np.sqrt(path.steps) * _FLOAT32_EPS * float(np.linalg.norm(s)) for s in path.start]
 
 
 def _of_batches(path: Trajectory, epochs: int, batches: int) -> Iterator[Hypothesis]:
