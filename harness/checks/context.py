@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
@@ -23,9 +24,8 @@ T = TypeVar("T")
 
 MAIN = (784, 500, 250, 100, 10)
 SMALL = (23, 17, 13, 11, 7)
-SLOW_SECONDS = (
-    0.3  # for 8 rows: arrays take a few milliseconds, the report's network in plain Python a second
-)
+# For 8 rows: arrays take a few milliseconds, the report's network in plain Python a second.
+SLOW_SECONDS = 0.3
 DEPTHS = ((9, 5), (9, 12, 5), (9, 12, 7, 5), (9, 12, 7, 8, 5), (9, 12, 7, 8, 6, 5))
 
 
@@ -82,6 +82,14 @@ class Problem:
     y: Int  # (n,)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What building and evaluating a network once showed."""
+
+    seconds: float  # for the probabilities of 8 rows
+    own_sizes: tuple[int, ...] | None  # see ``Model.own_sizes``
+
+
 @dataclass
 class Context:
     """One submission under check; ``seed`` fixes every draw, each check has a stream of its own."""
@@ -110,31 +118,23 @@ class Context:
             return result
         raise value
 
-    def batches(self, layer_sizes: Sequence[int], activation: str) -> tuple[int, ...]:
-        """Return the batch sizes to check a network with.
-
-        Where a row takes plain Python's time the report's network gets no long batch; the small one always
-        does.
-        """
-        slow = self.memo.get(("seconds", tuple(layer_sizes)), 0.0) > SLOW_SECONDS
-        if slow and tuple(layer_sizes) != SMALL and self.can_build(SMALL, activation):
-            return (7, 1)
-        return (7, 64, 1, 8)
-
     def can_build(self, layer_sizes: Sequence[int], activation: str = "tanh") -> bool:
         """Whether the submission builds and evaluates a network of these sizes within the limits."""
+        return self._trial(layer_sizes, activation) is not None
 
-        def attempt() -> bool:
+    def _trial(self, layer_sizes: Sequence[int], activation: str) -> Trial | None:
+        def attempt() -> Trial | None:
             try:
                 model = self.session.build(layer_sizes, activation, 0)
                 start = time.monotonic()
                 probabilities = model.predict_proba(np.full((8, layer_sizes[0]), 0.5))
             except SubmissionFault:
-                return False
-            self.memo["seconds", tuple(layer_sizes)] = time.monotonic() - start
-            return probabilities.shape == (8, layer_sizes[-1])
+                return None
+            if probabilities.shape != (8, layer_sizes[-1]):
+                return None
+            return Trial(seconds=time.monotonic() - start, own_sizes=model.own_sizes)
 
-        return self.once(("can_build", tuple(layer_sizes), activation), attempt)
+        return self.once(("trial", tuple(layer_sizes), activation), attempt)
 
     def networks(self, activation: str) -> list[tuple[int, ...]]:
         """Return the networks to check on: the report's, and a small one of unequal widths, where they can
@@ -166,9 +166,28 @@ class Context:
         Where its sizes are written down, an adapter draws the weights of any others.
         """
         sizes = self.networks(activation)[0]
-        return self.once(
-            ("initial", activation), lambda: self.session.build(sizes, activation, 0).own_sizes or sizes
-        )
+        trial = self._trial(sizes, activation)
+        return (trial.own_sizes if trial else None) or sizes
+
+    def problems(self, activation: str) -> list[Problem]:
+        """Return the problems to compare with float64 on: each of ``networks``, in several batches.
+
+        Where a row takes plain Python's time the report's network gets no long batch; the small one always
+        does.
+        """
+        found = []
+        for sizes in self.networks(activation):
+            trial = self._trial(sizes, activation)
+            slow = trial is not None and trial.seconds > SLOW_SECONDS and sizes != SMALL
+            short = slow and self.can_build(SMALL, activation)
+            found += [
+                self.problem(sizes, activation, batch) for batch in ((7, 1) if short else (7, 64, 1, 8))
+            ]
+        return found
+
+    def deep_problems(self, activation: str) -> list[Problem]:
+        """Return one problem for each depth that the submission builds."""
+        return [self.problem(sizes, activation, 8) for sizes in DEPTHS if self.can_build(sizes, activation)]
 
     def problem(self, layer_sizes: tuple[int, ...], activation: str, batch: int, *key: object) -> Problem:
         """Return a problem of ``batch`` examples; the same arguments give the same problem."""
@@ -240,6 +259,11 @@ def clear_of_kinks(weights: Sequence[Float], X: Float, rng: np.random.Generator)
         if not near.any():
             return
         X[near] = rng.uniform(0.0, 1.0, (int(near.sum()), X.shape[1]))
+
+
+def weights_like(layer_sizes: Sequence[int]) -> list[Float]:
+    """Return arrays of the shapes of a network's weights, in contract order, for ``as_float64``."""
+    return [np.empty(shape) for i, o in pairwise(layer_sizes) for shape in ((i, o), (o,))]
 
 
 def as_float64(

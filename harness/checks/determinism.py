@@ -11,7 +11,15 @@ import numpy as np
 
 from harness import oracle
 from harness.checks import tolerances
-from harness.checks.context import Context, Failed, NotApplicable, Problem, as_float64, tensor_names
+from harness.checks.context import (
+    Context,
+    Failed,
+    NotApplicable,
+    Problem,
+    as_float64,
+    tensor_names,
+    weights_like,
+)
 from harness.checks.updates import require_right_gradient
 from harness.oracle import Float, Int
 
@@ -145,8 +153,7 @@ def overfits_twenty_examples(ctx: Context) -> Evidence:
     model.fit(X, y, epochs=epochs, batch_size=10, learning_rate=0.1)
     right = int((model.predict_proba(X).argmax(axis=1) == y).sum())
     if right < 20:
-        shaped = oracle.glorot(sizes, rng)
-        begun = as_float64(initial, shaped, "get_weights() after build")
+        begun = as_float64(initial, weights_like(sizes), "get_weights() after build")
         # Half as many epochs, since another order of the examples can take longer. A sigmoid network that
         # starts on its plateau is still there: the initialisation is checked apart.
         reached = _reached_by_oracle(begun, X, y, activation, epochs // 2, rng)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from harness import diagnosis, oracle
-from harness.checks.context import DEPTHS, Context, Failed, Problem, failed
+from harness.checks.context import Context, Failed, Problem, failed
 from harness.oracle import Float
 
 Evidence = dict[str, Any]
@@ -22,13 +22,13 @@ def forward(ctx: Context, activation: str) -> Evidence:
         error = float(np.abs(found - expected).max())
         worst = max(worst, error)
         if not error <= ctx.tolerance:
-            name = "-".join(map(str, problem.layer_sizes))
             if (apart := _apart(ctx, problem)) > ctx.tolerance:
                 raise Failed(
                     "predict_proba of the same rows on the same weights answers differently each time, by up "
                     f"to {apart:.2g}: dropout or noise is left on",
                     diagnosis="answers_random",
                 )
+            name = "-".join(map(str, problem.layer_sizes))
             row = int(np.abs(found - expected).max(axis=1).argmax())
             raise failed(
                 f"predict_proba on {name} ({activation}, {len(problem.X)} rows) is off by {error:.2g}"
@@ -42,16 +42,10 @@ def forward(ctx: Context, activation: str) -> Evidence:
 
 
 def _problems(ctx: Context, activation: str) -> list[Problem]:
-    networks = ctx.networks(activation)
-    problems = [
-        ctx.problem(sizes, activation, batch)
-        for sizes in networks
-        for batch in ctx.batches(sizes, activation)
-    ]
+    problems = ctx.problems(activation)
     # Code that works through its rows in blocks of a fixed size must not lose the last ones.
-    problems.append(ctx.problem(networks[-1], activation, 130))
-    problems += [ctx.problem(sizes, activation, 8) for sizes in DEPTHS if ctx.can_build(sizes, activation)]
-    return problems
+    problems.append(ctx.problem(ctx.work_network(activation), activation, 130))
+    return problems + ctx.deep_problems(activation)
 
 
 def _probabilities(ctx: Context, asked: Problem) -> tuple[Problem, Float]:

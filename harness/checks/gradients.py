@@ -11,7 +11,6 @@ import numpy as np
 from harness import diagnosis, oracle
 from harness.checks import tolerances
 from harness.checks.context import (
-    DEPTHS,
     Context,
     Failed,
     Problem,
@@ -30,14 +29,8 @@ REDRAWS = 20
 
 def gradients(ctx: Context, activation: str) -> Evidence:
     """Every gradient agrees with float64: each network, batches of 1, 7, 8 and 64, one to five layers."""
-    problems = [
-        ctx.problem(sizes, activation, batch)
-        for sizes in ctx.networks(activation)
-        for batch in ctx.batches(sizes, activation)
-    ]
-    problems += [ctx.problem(sizes, activation, 8) for sizes in DEPTHS if ctx.can_build(sizes, activation)]
     first: list[dict[str, Any]] = []
-    for asked in problems:
+    for asked in ctx.problems(activation) + ctx.deep_problems(activation):
         model, problem = ctx.posed(asked)
         found = as_float64(model.loss_and_gradients(problem.X, problem.y)[1], problem.weights, "gradients")
         expected = oracle.loss_and_gradients(problem.weights, problem.X, problem.y, activation)[1]

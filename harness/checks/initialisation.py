@@ -4,13 +4,12 @@ equation 16).
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from harness import diagnosis
-from harness.checks.context import Context, Failed, NotApplicable, as_float64, failed
+from harness.checks.context import Context, Failed, NotApplicable, as_float64, failed, weights_like
 from harness.oracle import Float
 
 Evidence = dict[str, Any]
@@ -90,10 +89,8 @@ def _built(ctx: Context) -> tuple[tuple[int, ...], list[Float]]:
         activation = ctx.activations[0]
         sizes = ctx.initial_network(activation)
         seed = int(ctx.rng("initialisation").integers(1 << 20))
-        like = [np.empty(shape) for i, o in pairwise(sizes) for shape in ((i, o), (o,))]
-        return sizes, as_float64(
-            ctx.session.build(sizes, activation, seed).get_weights(), like, "get_weights()"
-        )
+        weights = ctx.session.build(sizes, activation, seed).get_weights()
+        return sizes, as_float64(weights, weights_like(sizes), "get_weights()")
 
     return ctx.once(("built", ctx.activations[0]), make)
 

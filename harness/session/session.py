@@ -68,7 +68,10 @@ class Session:
         answer, _ = self.call("build", {**header, "slot": self._slots}, (), bytes_limit=0, seconds=seconds)
         verbs = answer.get("verbs")
         known = frozenset(str(verb) for verb in verbs) if isinstance(verbs, list) else frozenset()
-        own = _own_sizes(answer.get("own_sizes"))
+        said = self.submission.manifest
+        # Only where a manifest says how to build: a bare file has no sizes but those that it is asked for.
+        described = said.constructor or said.weights or said.functions
+        own = _own_sizes(answer.get("own_sizes")) if described else None
         return Model(self, self._slots, tuple(layer_sizes), activation, known, self.starts, own)
 
     def call(

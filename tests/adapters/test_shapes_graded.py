@@ -46,6 +46,22 @@ def test_nothing_of_a_right_shape_fails(name: str) -> None:
     assert whole
 
 
+def test_a_fixed_architecture_is_judged_by_its_own_first_weights(tmp_path: Path) -> None:
+    name = "script_globals"
+    text = (SHAPES / f"{name}.py").read_text()
+    assert "np.random.uniform(-1, 1, (n_h1, n_h2))" in text
+    wrong = text.replace("np.random.uniform(-1, 1, (n_h1, n_h2))", "0.5 * np.random.randn(n_h1, n_h2)")
+    (tmp_path / f"{name}.py").write_text(wrong)
+    (tmp_path / f"{name}.toml").write_text((SHAPES / f"{name}.toml").read_text())
+    listed = [check for check in checks() if check.id in ("builds[tanh]", "glorot_uniform")]
+    for folder, expected in ((SHAPES, Status.PASS), (tmp_path, Status.FAIL)):
+        (submission,) = (s for s in discover([folder]) if s.name == name)
+        results, _ = run_checks(submission, listed, seed=3, backend=choose())
+        found = results[-1]
+        assert found.status is expected, found.message
+    assert "W2" in found.message or "W2" in found.detail
+
+
 def test_a_hard_coded_gpu_is_an_error_and_no_wrong_mathematics() -> None:
     found = graded("gpu_only")
     assert {r.status for r in found.values()} <= {Status.ERROR, Status.SKIPPED, Status.NOT_PROVIDED}

@@ -10,7 +10,7 @@ from harness.checks import gradients, training
 from harness.checks.context import Context, Failed, Problem
 from harness.checks.registry import TABLE, checks, rests_on
 from harness.records import Status
-from tests.checks.local import case_named, run_file, run_locally
+from tests.checks.local import LocalSession, case_named, run_file, run_locally
 from tests.corpus import loader
 
 # Check: a known-wrong submission that it must fail on, where all that it rests on passes.
@@ -87,7 +87,9 @@ def test_probe_data_tell_wrong_training_loops_apart(case, tmp_path):
     assert any(found[name].status is Status.FAIL for name in names)
 
 
-@pytest.mark.parametrize("case", ["classes", "columns", "float32-arrays", "torch-module"])
+@pytest.mark.parametrize(
+    "case", ["classes", "columns", "float32-arrays", "torch-module", "log-of-probability"]
+)
 def test_right_submissions_pass_every_check(case, tmp_path):
     found = run_locally(case_named(case), tmp_path)
     bad = {
@@ -126,6 +128,46 @@ def test_one_activation_and_one_depth_are_graded_on_what_they_have(source, kind,
     for other in others:
         assert found[f"gradients[{other}]"].status is Status.SKIPPED
     assert found["activations_differ"].status is Status.SKIPPED
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_epsilon_may_be_added_before_the_bias_correction(seed, tmp_path):
+    text = loader.text(case_named("classes"))
+    usual = "v_hat = v / (1.0 - 0.999**self.t)", "(np.sqrt(v_hat) + 1e-8)"
+    other = "fix = np.sqrt(1.0 - 0.999**self.t)", "((np.sqrt(v) + 1e-8) / fix)"
+    assert all(text.count(part) == 1 for part in usual)
+    for before, after in zip(usual, other):
+        text = text.replace(before, after)
+    path = tmp_path / "other_form.py"
+    path.write_text(text)
+    found = run_file(path, only={"adam", "adam_weight_decay"}, seed=seed)
+    assert found["adam"].status is Status.PASS, found["adam"].message
+    assert found["adam_weight_decay"].status is Status.PASS, found["adam_weight_decay"].message
+
+
+def test_code_that_is_slow_on_the_reports_network_gets_long_batches_on_the_small_one(tmp_path):
+    text = loader.text(case_named("classes"))
+    holder = re.search(r"class (\w+).*?\n    def predict_proba\(", text, re.DOTALL).group(1)
+    path = tmp_path / "slow.py"
+    path.write_text(
+        f"""{text}
+
+import time
+
+quick = {holder}.predict_proba
+
+
+def slow(self, X):
+    time.sleep(0.4 if X.shape[1] == 784 else 0.0)
+    return quick(self, X)
+
+
+{holder}.predict_proba = slow
+"""
+    )
+    ctx = Context(session=LocalSession(path), seed=0, part="scratch")
+    asked = [(p.layer_sizes[0], len(p.X)) for p in ctx.problems("relu")]
+    assert asked == [(784, 7), (784, 1), (23, 7), (23, 64), (23, 1), (23, 8)]
 
 
 def test_wrong_loops_show_in_a_relu_network_alone(tmp_path):

@@ -234,3 +234,25 @@ def test_a_mutated_input_is_noticed(opened):
     y = np.zeros(4, dtype=np.int64)
     history = model.fit(np.ones((4, 3)), y, epochs=1, batch_size=2, learning_rate=0.1, watch=True)
     assert history.mutated == (0,)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "claimed", "taken"),
+    [
+        ("constructor = \"build([3, 2], 'tanh', 0)\"", [784, 30, 10], (784, 30, 10)),
+        ("constructor = \"build([3, 2], 'tanh', 0)\"", [4, 3], None),  # too few weights to tell anything
+        ("constructor = \"build([3, 2], 'tanh', 0)\"", [20_000, 3], None),
+        ("constructor = \"build([3, 2], 'tanh', 0)\"", [784, 30.5], None),
+        ("constructor = \"build([3, 2], 'tanh', 0)\"", "784", None),
+        ("", [784, 30, 10], None),  # a bare file cannot choose by what it is judged
+    ],
+)
+def test_sizes_of_its_own_are_an_adapters_word_and_within_bounds(
+    opened, tmp_path, monkeypatch, manifest, claimed, taken
+):
+    if manifest:
+        (tmp_path / "student0.toml").write_text(f"{manifest}\n")
+    session = opened(net("return np.full((len(X), 2), 0.5)"))
+    answer = {"verbs": [], "own_sizes": claimed}
+    monkeypatch.setattr(session, "call", lambda *arguments, **options: (answer, []))
+    assert session.build([3, 2], "tanh", 0).own_sizes == taken
