@@ -191,6 +191,8 @@ class Group:
         self._version = place.version
         self._folders = {controller: folder / name for controller, folder in place.folders.items()}
         self.walls = tuple(WALL_OF[controller] for controller in place.folders)
+        events = "memory.events" if place.version == 2 else "memory.oom_control"
+        self._events = str(self._folders["memory"] / events) if "memory" in self._folders else None
         try:
             for folder in self._each():
                 folder.mkdir(mode=0o755)
@@ -224,12 +226,12 @@ class Group:
 
     def cause(self) -> Cause:
         """Why a process of the group was killed, as the kernel counts it."""
-        folder = self._folders.get("memory")
-        if folder is None:
+        if self._events is None:
             return Cause.UNKNOWN
+        folder = self._folders["memory"]
         try:
             # Asked after every answer of a worker: almost always this one file is all that is read.
-            counts = _counts(folder / ("memory.events" if self._version == 2 else "memory.oom_control"))
+            counts = _counts(self._events)
             if (killed := counts.get("oom_kill")) is None:
                 return Cause.UNKNOWN
             if not killed:
@@ -390,8 +392,13 @@ def _started(pid: int) -> str:
     return "" if values[0] in "ZX" else values[19]
 
 
-def _counts(file: Path) -> dict[str, int]:
-    return {name: int(value) for name, value in map(str.split, file.read_text().splitlines())}
+def _counts(file: str) -> dict[str, int]:
+    handle = os.open(file, os.O_RDONLY)  # a third of the time of a Path's read_text, thousands of times
+    try:
+        words = os.read(handle, 4096).split()
+    finally:
+        os.close(handle)
+    return {name.decode(): int(value) for name, value in zip(words[::2], words[1::2])}
 
 
 def _reached(folder: Path, kind: str) -> bool:

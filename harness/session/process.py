@@ -168,7 +168,6 @@ class Process:
         try:
             self._channel.settimeout(max(60.0, seconds))
             wire.send(self._channel, {**header, "id": self._next_id}, arrays)
-            self._channel.settimeout(None)
             answer, values = wire.receive(self._channel, bytes_limit=bytes_limit, wait=watch)
         except (wire.ChannelClosed, ConnectionError):
             raise self._ended(what) from None
@@ -244,7 +243,7 @@ class Process:
 
 
 class _Watch:
-    """Called before each read from the worker: waits for bytes, and stops what takes too much of anything."""
+    """Called while there is nothing to read: waits for bytes, and stops what takes too much of anything."""
 
     def __init__(self, process: Process, seconds: float, what: str) -> None:
         self.process = process

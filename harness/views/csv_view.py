@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 
 from harness.records import CheckResult, ExperimentResult, Record, Verdict
@@ -17,11 +15,11 @@ LONG_HEADER = (
 
 def write_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return RFC 4180 CSV with ``\\n`` line ends; strings are defused, numbers written in full precision."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    for row in (header, *rows):
-        writer.writerow([text.cell(each) if isinstance(each, str) else _figure(each) for each in row])
-    return out.getvalue()
+    import pandas as pd  # takes a sixth of a second to import, which the other views should not wait for
+
+    cells = ([text.cell(each) if isinstance(each, str) else _figure(each) for each in row] for row in rows)
+    frame = pd.DataFrame(cells, columns=[text.cell(name) for name in header], dtype=object)
+    return str(frame.to_csv(index=False, lineterminator="\n"))
 
 
 def _figure(value: object) -> object:

@@ -192,16 +192,14 @@ def _wrapped(line: str, width: int | None, indent: int) -> str:
 
 def _tabulate(headers: Sequence[str], rows: Sequence[Sequence[str]], right_from: int | None = None) -> str:
     """Return rows as plain text under a ruled heading; columns from ``right_from`` on go to the right."""
-    import pandas as pd
     from tabulate import tabulate
 
-    frame = pd.DataFrame([list(headers), *map(list, rows)], dtype=object)
     # Headings go in as a row: tabulate pads real ones by two columns each, which eight groups cannot afford.
-    rule = ["-" * int(frame[column].str.len().max()) for column in frame]
-    body = pd.concat([frame.iloc[:1], pd.DataFrame([rule]), frame.iloc[1:]])
+    rule = ["-" * max(map(len, column)) for column in zip(headers, *rows)]
+    body = [list(headers), rule, *map(list, rows)]
     first = len(headers) if right_from is None else right_from
     alignment = ["left"] * first + ["right"] * (len(headers) - first)
-    text_table = tabulate(body, tablefmt="plain", showindex=False, disable_numparse=True, colalign=alignment)
+    text_table = tabulate(body, tablefmt="plain", disable_numparse=True, colalign=alignment)
     return "\n".join(line.rstrip() for line in str(text_table).splitlines())
 
 
