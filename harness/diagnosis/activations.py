@@ -14,7 +14,7 @@ from harness.oracle import Float
 
 Activate = Callable[[Float], Float]
 Listed = Iterator[tuple[str, str, Callable[[], Float]]]
-_NAMES = {"sigmoid": "sigmoid", "tanh": "tanh", "relu": "ReLU"}
+NAMES = {"sigmoid": "sigmoid", "tanh": "tanh", "relu": "ReLU"}
 
 
 def softmax(logits: Float, axis: int = 1) -> Float:
@@ -38,11 +38,13 @@ def logits(
     ``layer_activate`` takes the layer's number, from 1, and Z; ``biases`` the layer and its b; ``keep`` what
     a layer hands on.
     """
+    # The first product is the largest: where nothing is changed in it, it is there already.
+    kept = weights is None and X is None and biases is None
     weights = net.weights if weights is None else weights
     A = net.X if X is None else X
     for layer in range(1, net.depth + 1):
         W, b = weights[2 * layer - 2], weights[2 * layer - 1]
-        Z = A @ W + (b if biases is None else biases(layer, b))
+        Z = net.before[0] if kept and layer == 1 else A @ W + (b if biases is None else biases(layer, b))
         if layer == net.depth:
             return Z
         if layer_activate is not None:
@@ -55,7 +57,7 @@ def logits(
 
 def activations(net: Pass) -> Listed:
     """Yield wrong, missing and misplaced activations: (id, sentence, what gives the probabilities)."""
-    label = _NAMES[net.activation]
+    label = NAMES[net.activation]
     if net.depth > 1:
         for wrong, activate in _others(net.activation):
             yield (
@@ -72,7 +74,7 @@ def activations(net: Pass) -> Listed:
     for wrong in dict.fromkeys((net.activation, "relu", "sigmoid", "tanh")):
         yield (
             "activation_on_logits",
-            f"the logits go through {_NAMES[wrong]} before the softmax: the last layer is linear",
+            f"the logits go through {NAMES[wrong]} before the softmax: the last layer is linear",
             lambda wrong=wrong: softmax(oracle.activate(net.logits, wrong)),  # type: ignore[misc]
         )
 
@@ -97,7 +99,7 @@ def _others(activation: str) -> Iterator[tuple[str, Activate]]:
     """Activations that people put in another's place, and the right ones with a slip."""
     for other in oracle.ACTIVATIONS:
         if other != activation:
-            yield _NAMES[other], lambda Z, other=other: oracle.activate(Z, other)  # type: ignore[misc]
+            yield NAMES[other], lambda Z, other=other: oracle.activate(Z, other)  # type: ignore[misc]
     yield "softplus", lambda Z: np.logaddexp(0.0, Z)
     yield "ELU", lambda Z: np.where(Z > 0, Z, np.expm1(np.minimum(Z, 0.0)))
     yield "SiLU", lambda Z: Z * oracle.activate(Z, "sigmoid")
@@ -113,6 +115,7 @@ def _others(activation: str) -> Iterator[tuple[str, Activate]]:
         yield "hard sigmoid", lambda Z: np.clip(0.2 * Z + 0.5, 0.0, 1.0)
         yield "hard sigmoid", lambda Z: np.clip(Z / 6.0 + 0.5, 0.0, 1.0)
     if activation == "tanh":
+        yield "1.7159 tanh(2 z / 3), LeCun's,", lambda Z: 1.7159 * np.tanh(2.0 * Z / 3.0)
         yield "2 sigmoid(z) - 1, which is tanh(z / 2),", lambda Z: np.tanh(0.5 * Z)
         yield "tanh(2 z)", lambda Z: np.tanh(2.0 * Z)
         yield "-tanh(z)", lambda Z: -np.tanh(Z)

@@ -9,6 +9,7 @@ import numpy as np
 from harness import oracle
 from harness.diagnosis.fitting import ratio
 from harness.diagnosis.passes import Pass
+from harness.diagnosis.samples import SENTENCE, class_weights
 from harness.diagnosis.types import Hypothesis
 from harness.oracle import Float
 
@@ -56,6 +57,8 @@ def _labels(net: Pass) -> Iterator[tuple[str, str, Delta]]:
         "delta is p at the label and 0 elsewhere, it should be p - 1 at the label and p elsewhere",
         lambda: P * T / n,
     )
+    for weights in class_weights(net):
+        yield "class_weights", SENTENCE, lambda w=weights: w[:, None] * (P - T)  # type: ignore[misc]
     yield (
         "labels_only",
         "delta is minus the one-hot label: the probabilities are missing from it",
@@ -90,6 +93,21 @@ def _softmax(net: Pass) -> Iterator[tuple[str, str, Delta]]:
         "delta uses a softmax over the batch (axis 0), not over the classes",
         lambda: (np.exp(oracle.log_softmax(logits.T)).T - T) / n,
     )
+    if net.n > 1:
+        yield (
+            "softmax_max_axis",
+            "delta's softmax takes off each class's maximum over the batch: take off each row's (axis 1)",
+            lambda: (np.exp(oracle.log_softmax(logits - logits.max(axis=0))) - T) / n,
+        )
+    for written, by_probability in (
+        ("-t / p", lambda: -T / P),
+        ("(p - t) / (p (1 - p))", lambda: (P - T) / (P * (1.0 - P))),
+    ):
+        yield (
+            "softmax_derivative_missing",
+            f"delta is {written}, the derivative by p: go on through softmax's, which makes it p - t",
+            lambda by_probability=by_probability: by_probability() / n,  # type: ignore[misc]
+        )
     for factor in (1.0, 1.0 / net.classes):
         yield (
             "sigmoid_outputs",
@@ -122,6 +140,11 @@ def _losses(net: Pass) -> Iterator[tuple[str, str, Delta]]:
         )
     for factor in (1.0, 1.0 / classes):
         yield (
+            "hinge_loss",
+            "the gradient is that of the multi-class hinge loss, not of cross entropy",
+            lambda f=factor: f * _hinge(net.logits, T) / n,  # type: ignore[misc]
+        )
+        yield (
             "binary_cross_entropy",
             (
                 "the gradient is that of the binary cross entropy of the "
@@ -134,6 +157,13 @@ def _losses(net: Pass) -> Iterator[tuple[str, str, Delta]]:
 def _binary(P: Float, T: Float) -> Float:
     with np.errstate(divide="ignore", invalid="ignore"):
         return (1.0 - T) / (1.0 - P) - T / P
+
+
+def _hinge(logits: Float, T: Float) -> Float:
+    right = (logits * T).sum(axis=1, keepdims=True)
+    over = (1.0 - T) * (logits - right + 1.0 > 0.0)
+    result: Float = over - T * over.sum(axis=1, keepdims=True)
+    return result
 
 
 def _smoothing(net: Pass, found: list[Float]) -> Iterator[Hypothesis]:

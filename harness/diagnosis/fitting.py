@@ -34,31 +34,42 @@ def name(
     expected: Sequence[Float],
     hypotheses: Iterable[Hypothesis],
     *,
+    general: Iterable[Hypothesis] = (),
     rounding: Sequence[float] | None = None,
     tiers: Sequence[Tier] = TIERS,
 ) -> Diagnosis | None:
     """Return the one mistake whose prediction fits ``found``; None if none does, or several that differ.
 
-    ``expected`` is what right code gives. ``rounding`` is, for each tensor, the norm of the rounding that
-    float32 code carries into it besides (that of the weights before a small step).
+    ``expected`` is what right code gives. ``general`` are mistakes with a free constant, of which others are
+    special cases: they count only where no other fits as exactly. ``rounding`` is, for each tensor, the norm
+    of the rounding that float32 code carries into it besides (that of the weights before a small step).
     """
     if any(f.shape != e.shape or not np.isfinite(f).all() for f, e in zip(found, expected)):
         return None
     targets = [Target(found, expected, tier, None if tier is FLOAT64 else rounding) for tier in tiers]
     targets = [target for target in targets if target.judged]
-    fits: list[list[Hypothesis]] = [[] for _ in targets]
-    for hypothesis in hypotheses if targets else ():
-        prediction = hypothesis.predict()
-        for target, fitting in zip(targets, fits):
-            if target.fits(prediction):
-                fitting.append(hypothesis)
+    if not targets:
+        return None
+    special = _fitting(targets, hypotheses)
+    free = [[] for _ in targets] if special[0] else _fitting(targets, general)
     # The most exact tier that any fits decides.
-    for fitting in fits:
+    for fitting in (a or b for a, b in zip(special, free)):
         if fitting:
             first = fitting[0]
             alone = all(hypothesis.id == first.id for hypothesis in fitting)
             return Diagnosis(id=first.id, sentence=first.sentence) if alone else None
     return None
+
+
+def _fitting(targets: Sequence[Target], hypotheses: Iterable[Hypothesis]) -> list[list[Hypothesis]]:
+    """Return, for each target, the hypotheses that fit it."""
+    fits: list[list[Hypothesis]] = [[] for _ in targets]
+    for hypothesis in hypotheses:
+        prediction = hypothesis.predict()
+        for target, fitting in zip(targets, fits):
+            if target.fits(prediction):
+                fitting.append(hypothesis)
+    return fits
 
 
 class Target:
@@ -141,6 +152,13 @@ def float16(values: Float) -> Float:
 def float16_by_float32(values: Float) -> Float:
     """Return values rounded to float32 and then to float16, as PyTorch does and float32 code must."""
     return float16(values.astype(np.float32).astype(np.float64))
+
+
+def bfloat16(values: Float) -> Float:
+    """Return values rounded to bfloat16, to even, by way of float32."""
+    bits = values.astype(np.float32).view(np.uint32)
+    rounded = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) & np.uint32(0xFFFF0000)
+    return rounded.view(np.float32).astype(np.float64)
 
 
 def _length(values: Sequence[float], scales: Sequence[float]) -> float:

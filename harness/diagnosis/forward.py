@@ -8,7 +8,10 @@ import numpy as np
 
 from harness import oracle
 from harness.diagnosis.activations import Listed, activations, leak, logits, softmax
+from harness.diagnosis.constants import constants
 from harness.diagnosis.fitting import float16, float16_by_float32, name
+from harness.diagnosis.layers import some_layers
+from harness.diagnosis.outputs import outputs
 from harness.diagnosis.passes import Pass
 from harness.diagnosis.types import Diagnosis, Hypothesis, Posed
 from harness.oracle import Float
@@ -19,12 +22,19 @@ def diagnose(problem: Posed, found: Float) -> Diagnosis | None:
     net = Pass.of(problem)
     if found.shape != net.P.shape:
         return None
-    return name([found], [net.P], hypotheses(net, found))
+    return name([found], [net.P], hypotheses(net, found), general=constants(net, found))
 
 
 def hypotheses(net: Pass, found: Float) -> Iterator[Hypothesis]:
     """Yield every known mistake of the forward pass; their constants are fitted to ``found``."""
-    for listed in (_softmax(net), activations(net), _structure(net), _inputs(net), _precision(net)):
+    for listed in (
+        outputs(net),
+        activations(net),
+        some_layers(net),
+        _structure(net),
+        _inputs(net),
+        _precision(net),
+    ):
         for mistake, sentence, predict in listed:
             yield Hypothesis(
                 id=mistake,
@@ -43,89 +53,6 @@ def _unanswered(net: Pass, found: Float) -> Iterator[Hypothesis]:
             sentence=f"{int(silent.sum())} of {net.n} rows are answered with zeros alone",
             predict=lambda: [np.where(silent[:, None], 0.0, net.P)],
         )
-
-
-def _softmax(net: Pass) -> Listed:
-    Z, P = net.logits, net.P
-    if net.n > 1:
-        yield (
-            "softmax_axis",
-            "the softmax normalises each class over the batch: sum over the classes (axis 1), keepdims=True",
-            lambda: softmax(Z, axis=0),
-        )
-        # Each row's own maximum taken off first, as is right, makes these two other numbers.
-        shifted = Z - Z.max(axis=1, keepdims=True)
-        yield (
-            "softmax_axis",
-            (
-                "the softmax's exponentials are summed over the batch: sum "
-                "over the classes (axis 1), keepdims=True"
-            ),
-            lambda: softmax(shifted, axis=0),
-        )
-        yield (
-            "softmax_of_whole_batch",
-            "the exponentials are divided by their sum over the whole batch: sum each row by itself",
-            lambda: softmax(shifted.reshape(1, -1)).reshape(Z.shape),
-        )
-        yield (
-            "softmax_of_whole_batch",
-            "the exponentials are divided by their sum over the whole batch: sum each row by itself",
-            lambda: softmax(Z.reshape(1, -1)).reshape(Z.shape),
-        )
-    yield "double_softmax", "the softmax is taken twice", lambda: softmax(P)
-    yield (
-        "softmax_sign",
-        "the softmax is of -z: take the maximum off, max - z turns it round",
-        lambda: softmax(-Z),
-    )
-    yield (
-        "softmax_base_2",
-        "the softmax uses powers of 2, it should be of e",
-        lambda: softmax(Z * np.log(2.0)),
-    )
-    yield (
-        "softmax_base_10",
-        "the softmax uses powers of 10, it should be of e",
-        lambda: softmax(Z * np.log(10.0)),
-    )
-    yield "logits_returned", "predict_proba answers the logits: apply softmax", lambda: Z
-    yield "log_probabilities_returned", "predict_proba answers log p: take exp", lambda: oracle.log_softmax(Z)
-    yield (
-        "sigmoid_outputs",
-        "the outputs are independent sigmoids, not a softmax",
-        lambda: oracle.activate(Z, "sigmoid"),
-    )
-    yield (
-        "sigmoid_outputs",
-        "the outputs are independent sigmoids divided by their sum, not a softmax",
-        lambda: _shares(oracle.activate(Z, "sigmoid")),
-    )
-    yield (
-        "linear_outputs",
-        "the outputs are logits divided by their sum: the exponential is missing",
-        lambda: _shares(Z),
-    )
-    yield (
-        "classes_predicted",
-        "predict_proba answers the predicted class as 0 and 1, it should answer probabilities",
-        lambda: np.eye(net.classes)[Z.argmax(axis=1)],
-    )
-    for shift in (1, -1):
-        yield (
-            "classes_shifted",
-            "the columns of the probabilities are shifted by one class",
-            lambda shift=shift: np.roll(P, shift, axis=1),  # type: ignore[misc]
-        )
-    yield "classes_reversed", "the columns of the probabilities are in reverse order", lambda: P[:, ::-1]
-    if net.n > 1:
-        yield "rows_reversed", "the rows of the probabilities are in reverse order", lambda: P[::-1]
-
-
-def _shares(values: Float) -> Float:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        result: Float = values / values.sum(axis=1, keepdims=True)
-    return result
 
 
 def _structure(net: Pass) -> Listed:
@@ -210,9 +137,27 @@ def changed_inputs(net: Pass) -> list[tuple[str, str, Float]]:
         by_column = X.std(axis=0)
         rows = np.linalg.norm(X, axis=1, keepdims=True)
         safe = np.where(by_column > 0, by_column, 1.0)
+        for least in (0.0, 1e-8, 1e-7):  # what is added against a division by zero
+            changes += [
+                ("batch_statistics", f"the inputs are standardised {batch}", (X - mean) / (sd + least)),
+                ("batch_statistics", f"the inputs are scaled {batch}", (X - X.min()) / (np.ptp(X) + least)),
+                (
+                    "batch_statistics",
+                    f"the inputs are standardised {batch}",
+                    (X - X.mean(axis=0)) / (safe + least),
+                ),
+            ]
         changes += [
-            ("batch_statistics", f"the inputs are standardised {batch}", (X - mean) / sd),
-            ("batch_statistics", f"the inputs are standardised {batch}", (X - X.mean(axis=0)) / safe),
+            (
+                "batch_statistics",
+                f"the inputs are standardised {batch}",
+                (X - X.mean(axis=0)) / np.sqrt(by_column**2 + 1e-5),
+            ),
+            (
+                "inputs_rescaled",
+                "each row of the inputs is standardised by itself",
+                (X - X.mean(axis=1, keepdims=True)) / X.std(axis=1, keepdims=True),
+            ),
             ("batch_statistics", f"the inputs are centred {batch}", X - X.mean(axis=0)),
             ("batch_statistics", f"the inputs are centred {batch}", X - mean),
             (

@@ -7,9 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from harness import oracle
+from harness.diagnosis.constants import of_temperature
 from harness.diagnosis.deltas import log_of
-from harness.diagnosis.fitting import FLOAT64, Tier, name
+from harness.diagnosis.fitting import FLOAT64, Tier, float16, name
+from harness.diagnosis.layers import over_batch
 from harness.diagnosis.passes import Pass
+from harness.diagnosis.samples import SENTENCE, class_weights
 from harness.diagnosis.types import Diagnosis, Hypothesis, Posed
 
 # One number meets one of a hundred by chance more easily than an array does: what float32 needs, no more.
@@ -26,7 +29,12 @@ def diagnose(problem: Posed, found: float) -> Diagnosis | None:
         return None
     listed = [
         Hypothesis(id=mistake, sentence=sentence, predict=lambda value=value: [np.array(value)])  # type: ignore[misc]
-        for mistake, sentence, value in (*_scales(net, right), *_probabilities(net), *_others(net, right))
+        for mistake, sentence, value in (
+            *_scales(net, right),
+            *_probabilities(net),
+            *_shifts(net),
+            *_others(net, right),
+        )
         if np.isfinite(value)
     ]
     return name([np.array(found)], [np.array(right)], listed, tiers=TIERS)
@@ -45,6 +53,16 @@ def _scales(net: Pass, right: float) -> Listed:
     yield "loss_doubled", "the loss is doubled", 2.0 * right
     yield "loss_halved", "the loss is halved: the 1/2 belongs to the squared error", 0.5 * right
     yield "loss_over_64", "the loss is divided by a fixed 64, not by the number of rows", right * n / 64.0
+    for fixed in (16, 32, 100, 128, 256):
+        yield "loss_over_fixed", f"the loss is divided by a fixed {fixed}, not by the rows", right * n / fixed
+    yield "perplexity", "the loss is exp of the mean cross entropy", float(np.exp(right))
+    yield (
+        "float16",
+        "the loss is rounded to float16, which keeps three digits",
+        float(float16(np.array(right))),
+    )
+    for digits in (1, 2, 3, 4):
+        yield "loss_rounded", f"the loss is rounded to {digits} decimals", round(right, digits)
     if n > 1:
         yield "sum_loss", f"the loss is the sum over the {n} rows: divide by the batch size", right * n
         yield "loss_divided_twice", f"the loss is divided by the batch size {n} twice", right / n
@@ -116,6 +134,33 @@ def _probabilities(net: Pass) -> Listed:
     )
 
 
+def _shifts(net: Pass) -> Listed:
+    """Losses whose logits are shifted or scaled on their way into log-softmax."""
+    Z, rows = net.logits, np.arange(net.n)
+    at_label = Z[rows, net.y]
+    peak = Z.max(axis=1)
+    total = peak - oracle.log_softmax(Z).max(axis=1)  # log of the sum of exp(z)
+    sentence = (
+        "the maximum is taken off in one half of log-softmax only: numerator and sum need the same shift"
+    )
+    for shift in (peak, -peak):
+        yield "softmax_shift_one_sided", sentence, float((total - shift - at_label).mean())
+    if net.n > 1:
+        yield (
+            "softmax_max_axis",
+            "the loss takes off each class's maximum over the batch: take off each row's (axis 1)",
+            oracle.cross_entropy(oracle.log_softmax(Z - Z.max(axis=0)), net.y),
+        )
+        for hidden, sentence in over_batch(net):
+            yield "batch_statistics", sentence, oracle.cross_entropy(oracle.log_softmax(hidden), net.y)
+    for times in (0.1, 0.2, 0.5, 2.0, 5.0, 10.0):
+        yield (
+            "softmax_temperature",
+            f"in the loss, {of_temperature(times)}",
+            oracle.cross_entropy(oracle.log_softmax(times * Z), net.y),
+        )
+
+
 def _others(net: Pass, right: float) -> Listed:
     P, T, n, classes = net.P, net.T, net.n, net.classes
     squares = float(((P - T) ** 2).sum() / n)
@@ -137,6 +182,12 @@ def _others(net: Pass, right: float) -> Listed:
     for value in (binary, binary / classes, of_sigmoid, of_sigmoid / classes):
         yield "binary_cross_entropy", sentence, value
     log_p = oracle.log_softmax(net.logits)
+    for weights in class_weights(net):
+        yield "class_weights", SENTENCE, float(-(weights[:, None] * T * log_p).sum())
+    at_label = (net.logits * T).sum(axis=1, keepdims=True)
+    margins = float(((1.0 - T) * np.maximum(net.logits - at_label + 1.0, 0.0)).sum() / n)
+    for factor in (1.0, 1.0 / classes):
+        yield "hinge_loss", "the loss is the multi-class hinge loss, not cross entropy", factor * margins
     for smoothing in (0.01, 0.05, 0.1, 0.2):
         targets = (1.0 - smoothing) * T + smoothing / classes
         yield (
@@ -176,3 +227,7 @@ def _penalties(net: Pass, right: float) -> Listed:
                 yield "loss_with_penalty", sentence, right + strength * squares
                 if net.n > 1:
                     yield "loss_with_penalty", sentence + ", divided by n", right + strength * squares / net.n
+    absolute = sum(float(np.abs(W).sum()) for W in net.weights[::2])
+    for exponent in range(1, 7):
+        sentence = f"the loss holds {10.0**-exponent:g} x the absolute weights: a penalty not asked for"
+        yield "loss_with_penalty", sentence, right + 10.0**-exponent * absolute
