@@ -150,25 +150,32 @@ def _errors(net: Pass) -> Iterator[Hypothesis]:
 
 
 def _decay(net: Pass, found: list[Float]) -> Iterator[Hypothesis]:
-    """A multiple of the weights added to the gradient: of every tensor, or of the matrices alone."""
-    for who, places in (("dW", range(0, len(found), 2)), ("dW and db", range(len(found)))):
-        chosen = set(places)
-        extra = np.concatenate([(found[i] - net.gradients[i]).ravel() for i in places])
-        strength = ratio(extra, np.concatenate([net.weights[i].ravel() for i in places]))
-        if not np.isfinite(strength) or strength == 0.0 or not any(np.any(net.weights[i]) for i in places):
-            continue
+    """A multiple of the weights, or of their signs, added to the gradient: of all tensors or of matrices."""
+    signs = [np.sign(w) for w in net.weights]
+    for name, added, what in (
+        ("weight_decay_spurious", net.weights, "the weights"),
+        ("l1_penalty_spurious", signs, "the signs of the weights"),
+    ):
+        for who, places in (("dW", range(0, len(found), 2)), ("dW and db", range(len(found)))):
+            chosen = set(places)
+            extra = np.concatenate([(found[i] - net.gradients[i]).ravel() for i in places])
+            strength = ratio(extra, np.concatenate([added[i].ravel() for i in places]))
+            if not np.isfinite(strength) or strength == 0.0 or not any(np.any(added[i]) for i in places):
+                continue
 
-        def predict(strength: float = strength, chosen: set[int] = chosen) -> list[Float]:
-            return [
-                g + strength * w if i in chosen else g
-                for i, (g, w) in enumerate(zip(net.gradients, net.weights))
-            ]
+            def predict(
+                strength: float = strength, chosen: set[int] = chosen, added: list[Float] = added
+            ) -> list[Float]:
+                return [
+                    g + strength * w if i in chosen else g
+                    for i, (g, w) in enumerate(zip(net.gradients, added))
+                ]
 
-        yield Hypothesis(
-            id="weight_decay_spurious",
-            sentence=(
-                f"{who} hold {strength:.4g} x the weights besides the gradient: "
-                "a weight decay that was not asked for"
-            ),
-            predict=predict,
-        )
+            yield Hypothesis(
+                id=name,
+                sentence=(
+                    f"{who} hold {strength:.4g} x {what} besides the gradient: "
+                    "a weight decay that was not asked for"
+                ),
+                predict=predict,
+            )

@@ -97,6 +97,10 @@ def _by_layer(net: Pass) -> Iterator[Hypothesis]:
             f"k are right up to {base:.4g}^({depth} - k)"
         )
         yield _scaled(net, name, sentence, factors)
+    for base in (0.25, 0.5, 2.0, 4.0) if depth > 2 else ():  # in one layer alone it is that layer's scale
+        factors = [base ** (depth - 1 - i // 2) for i in range(2 * depth)]
+        sentence = f"the activation's derivative is {base:g} x the right one in every layer"
+        yield _scaled(net, "derivative_scaled", sentence, factors)
     for layer in range(1, depth + 1):
         for factor, text in ((0.0, "zero"), (n, f"{n:.4g} x too large"), (1 / n, f"{1 / n:.4g} x too small")):
             factors = [factor if i // 2 + 1 == layer else 1.0 for i in range(2 * depth)]

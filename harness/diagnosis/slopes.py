@@ -28,6 +28,7 @@ def slopes(net: Pass, found: list[Float]) -> Iterator[Hypothesis]:
     for name, sentence, slope in _everywhere(net.activation):
         yield _with_slope(net, name, sentence, slope)
     yield from _missing(net)
+    yield from _of_another_in_one_layer(net)
     if net.activation == "relu":
         yield from _of_relu(net, found)
     sentence = (
@@ -87,6 +88,11 @@ def _everywhere(activation: str) -> Iterator[tuple[str, str, Slope]]:
             lambda Z, A: 1.0 + A * A,
         )
         yield (
+            "tanh_derivative_root",
+            "tanh's derivative is 1 / cosh(z), it should be the square of that",
+            lambda Z, A: 1.0 / np.cosh(Z),
+        )
+        yield (
             "tanh_derivative_composed",
             "tanh's derivative is tanh(1 - z^2), it should be 1 - tanh(z)^2",
             lambda Z, A: np.tanh(1.0 - Z * Z),
@@ -103,6 +109,25 @@ def _of_another(activation: str, other: str) -> Iterator[tuple[str, str, Slope]]
         yield "wrong_derivative", sentence, _FORMULAS[other]
     elif activation == "tanh":  # sigmoid's outputs are all positive: the mask would be all ones
         yield "wrong_derivative", sentence, lambda Z, A: (A > 0).astype(np.float64)
+
+
+def _of_another_in_one_layer(net: Pass) -> Iterator[Hypothesis]:
+    if net.depth == 2:
+        return
+    for other in oracle.ACTIVATIONS:
+        for _, sentence, slope in _of_another(net.activation, other) if other != net.activation else ():
+            for wrong in net.hidden:
+
+                def through(
+                    layer: int, e: Float, Z: Float, A: Float, wrong: int = wrong, slope: Slope = slope
+                ) -> Float:
+                    return e * (slope(Z, A) if layer == wrong else net.slope(layer))
+
+                yield Hypothesis(
+                    id=f"wrong_derivative_layer_{wrong}",
+                    sentence=f"{sentence} in hidden layer {wrong}, and there only",
+                    predict=lambda through=through: net.backward(through=through),  # type: ignore[misc]
+                )
 
 
 def _missing(net: Pass) -> Iterator[Hypothesis]:

@@ -69,6 +69,12 @@ def decayed(strength, biases):
     return make
 
 
+def signs(strength):
+    return lambda case: [
+        g + strength * np.sign(w) if w.ndim == 2 else g for g, w in zip(gradients(case)[0], case.weights)
+    ]
+
+
 def on_each(p, index):
     e = np.zeros_like(p)
     e[index % len(p)] = 1
@@ -151,6 +157,50 @@ def slopes_as_inputs(case):
         return np.array([df(z, case.activation) for z in zs[k - 1]]) if k else values[0]
 
     return gradients(case, inputs=inputs)[0]
+
+
+def wrong_in(wrong, other):
+    """One hidden layer has another activation's derivative."""
+    return lambda case: gradients(
+        case, slope=lambda z, a, layer, activation: df(z, other if layer == wrong else activation)
+    )[0]
+
+
+def weighted(z, y):
+    """Cross entropy with the weight 1 / count of each class."""
+    counts = torch.bincount(y, minlength=z.shape[1])
+    return functional.cross_entropy(z, y, weight=torch.where(counts > 0, 1 / counts, 0.0).double())
+
+
+def balanced(z, y):
+    counts = torch.bincount(y, minlength=z.shape[1])
+    return (functional.cross_entropy(z, y, reduction="none") * len(y) / (z.shape[1] * counts[y])).mean()
+
+
+def max_over_batch(z, y):
+    return functional.cross_entropy(z - z.max(0).values.detach(), y)
+
+
+def small_slope(z, a, kind):
+    a = np.float16(a)
+    return float(a * (1 - a) if kind == "sigmoid" else 1 - a**2)
+
+
+def normalised(layer, eps):
+    """PyTorch's gradients of a network with a batch normalisation at rest before a layer's activation."""
+
+    def make(case):
+        weights = [torch.tensor(w, requires_grad=True) for w in case.weights]
+        a = torch.tensor(case.X)
+        act = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu}[case.activation]
+        for i in range(0, len(weights), 2):
+            z = a @ weights[i] + weights[i + 1]
+            norm = torch.nn.BatchNorm1d(z.shape[1], eps=eps).double().eval()
+            a = act(norm(z) if i // 2 + 1 == layer else z)
+        functional.cross_entropy(z, torch.tensor(case.y)).backward()
+        return [w.grad.numpy() for w in weights]
+
+    return make
 
 
 MISTAKES = [
@@ -243,6 +293,26 @@ MISTAKES = [
     ("reshape_for_transpose", ALL, reshaped_input),
     ("reshape_for_transpose", ALL, lambda c: [g.T.reshape(g.shape) for g in gradients(c)[0]]),
     ("reshape_for_transpose", ALL, lambda c: gradients(c, through=lambda W: W.reshape(W.shape[::-1]).T)[0]),
+    ("tanh_derivative_root", ("tanh",), slope(lambda z, a, kind: 1 / np.cosh(z))),
+    ("derivative_scaled", ("sigmoid", "tanh"), slope(lambda z, a, kind: 4 * df(z, kind))),
+    *((f"wrong_derivative_layer_{k}", ("tanh", "relu"), wrong_in(k, "sigmoid")) for k in (1, 2, 3)),
+    *((f"wrong_derivative_layer_{k}", ("sigmoid", "tanh"), wrong_in(k, "relu")) for k in (1, 2, 3)),
+    ("derivative_float16", ("sigmoid", "tanh"), slope(small_slope)),
+    ("derivative_float16", ("sigmoid", "tanh"), slope(lambda z, a, kind: float(np.float16(df(z, kind))))),
+    ("gradients_float16", ALL, lambda c: [np.float16(g).astype(float) for g in gradients(c)[0]]),
+    ("gradients_float16", ALL, delta(lambda p, y, z: 7 * np.float16((p - on_each(p, y)) / 7).astype(float))),
+    ("gradients_rounded", ALL, lambda c: [np.round(g, 4) for g in gradients(c)[0]]),
+    ("class_weights", ALL, by_autograd(weighted)),
+    ("class_weights", ALL, by_autograd(balanced)),
+    ("softmax_max_axis", ALL, by_autograd(max_over_batch)),
+    ("softmax_derivative_missing", ALL, delta(lambda p, y, z: -on_each(p, y) / p)),
+    ("softmax_derivative_missing", ALL, delta(lambda p, y, z: (p - on_each(p, y)) / (p * (1 - p)))),
+    ("hinge_loss", ALL, by_autograd(functional.multi_margin_loss)),
+    ("softmax_temperature", ALL, by_autograd(lambda z, y: functional.cross_entropy(z / 2, y))),
+    ("softmax_temperature", ALL, delta(lambda p, y, z: by_rows.softmax(1.4 * z) - on_each(p, y))),
+    ("batch_norm_left", ALL, normalised(1, 1e-5)),
+    ("batch_norm_left", ALL, normalised(3, 1e-3)),
+    ("l1_penalty_spurious", ALL, signs(1e-3)),
     ("weight_decay_spurious", ALL, decayed(1e-4, biases=False)),
     ("weight_decay_spurious", ALL, decayed(0.37, biases=True)),
 ]  # fmt: skip
@@ -274,7 +344,8 @@ def test_a_mistake_in_float32_gets_its_name_or_none(name, kind, mistake):
     ]
     known = diagnosis.gradients(case, found)
     if known is None:
-        assert name in ("weight_decay_spurious",)
+        # Less than float32's own error, or lost in it.
+        assert name in ("weight_decay_spurious", "gradients_rounded", "batch_norm_left")
     else:
         assert known.id == name
 
@@ -338,8 +409,11 @@ def test_two_mistakes_at_once_get_no_name(kind, first):
 
 def _same(name, first):
     """Names of what two mistakes amount to, where that is one mistake in another form."""
-    if first == "scale_2" and name.startswith("squared_error"):
+    if first == "scale_2" and (name.startswith("squared_error") or name == "softmax_temperature"):
         return {name}
+    # What these do is less than what float32's error leaves unexplained of a large mistake beside them.
+    if name in ("batch_norm_left", "derivative_float16", "gradients_float16"):
+        return set(FACTORS)
     # The last row's delta, and delta's mean, have one name before and after the division by the batch.
     if first == "bias_sum" and name in ("bias_last_row", "bias_mean_over_features"):
         return {name}
