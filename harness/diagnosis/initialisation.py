@@ -1,35 +1,24 @@
 """Diagnosis of initial weights: the distribution they were drawn from, if it is a known mistake.
 
-Named only where every layer agrees with one distribution and with no other. Sources: Glorot and Bengio
-(2010), equation 16; He et al. (2015), equation 10.
+Named only where every layer agrees with one distribution and with no other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
+from harness.diagnosis.arrangements import arranged
+from harness.diagnosis.distributions import Candidate, candidates, of_one_layer, p_value
+from harness.diagnosis.layers import named
 from harness.diagnosis.types import Diagnosis
 from harness.oracle import Float
 
 ACCEPTED = 1e-4  # the least p-value of a distribution that agrees: chance refuses the right one that often
 REFUSED = 1e-8  # any other named distribution must be this unlikely, or none is named
-
-
-Spread = Callable[[float, float], float]  # of fan_in and fan_out
-
-
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """A mistaken distribution: uniform to +-spread, uniform from 0, or normal with that deviation."""
-
-    id: str
-    kind: str  # uniform, half or normal
-    spread: Spread
-    sentence: str
 
 
 def diagnose(layer_sizes: Sequence[int], found: Sequence[Float]) -> Diagnosis | None:
@@ -43,7 +32,12 @@ def diagnose(layer_sizes: Sequence[int], found: Sequence[Float]) -> Diagnosis | 
     right = [p_value(np.sort(W.ravel()), "uniform", limit) for W, limit in zip(matrices, limits)]
     if min(right) > ACCEPTED:
         return _of_biases(biases)
-    return _constant(matrices) or _transformed(matrices) or _drawn(matrices, layer_sizes)
+    known = _constant(matrices) or _transformed(matrices) or _layers_zero(matrices, right)
+    if known is not None:
+        return known
+    # Draws that are tied to one another are no sample: their distribution would be another's by accident.
+    tied, known = arranged(matrices, [p > ACCEPTED for p in right])
+    return known if tied else _rounded(matrices) or _drawn(matrices, layer_sizes, right)
 
 
 def _of_biases(biases: list[Float]) -> Diagnosis | None:
@@ -105,17 +99,64 @@ def _transformed(matrices: list[Float]) -> Diagnosis | None:
     return None
 
 
-def _drawn(matrices: list[Float], layer_sizes: Sequence[int]) -> Diagnosis | None:
-    in_order = [(W.shape, np.sort(W.ravel())) for W in matrices]
-    scaled = _layer_scaled(in_order)
+def _layers_zero(matrices: list[Float], right: list[float]) -> Diagnosis | None:
+    """Some layers' weights are zero, the others' are right."""
+    zero = [number for number, W in enumerate(matrices, start=1) if not W.any()]
+    if not zero or any(p <= ACCEPTED for number, p in enumerate(right, start=1) if number not in zero):
+        return None
+    return Diagnosis(
+        id="init_layer_zero",
+        sentence=f"the weights of {named(zero)} start at zero, all others are drawn as they should be",
+    )
+
+
+def _rounded(matrices: list[Float]) -> Diagnosis | None:
+    """Right draws that were rounded to decimals, on their way in or out."""
+    blur = np.random.default_rng([17, 5, 23])  # not the stream of a plain seed, which the weights may be
+    for digits in range(1, 7):
+        step = 10.0**-digits
+        if all(np.abs(W - np.round(W, digits)).max() <= 1e-3 * step for W in matrices):
+            for W in matrices:
+                limit = float(np.sqrt(6.0 / sum(W.shape)))
+                spread = np.clip(W + step * blur.uniform(-0.5, 0.5, W.shape), -limit, limit)
+                if p_value(np.sort(spread.ravel()), "uniform", limit) <= ACCEPTED:
+                    return None
+            return Diagnosis(
+                id="weights_rounded",
+                sentence=f"the weights are rounded to {digits} decimals, when they are drawn or read",
+            )
+    return None
+
+
+def _drawn(matrices: list[Float], layer_sizes: Sequence[int], right: list[float]) -> Diagnosis | None:
+    layers = [(W.shape, np.sort(W.ravel())) for W in matrices]
+    scaled = _layer_scaled(layers)
     if scaled is not None:
         return scaled
+    listed = (*candidates(), *of_one_layer(layer_sizes))
+    known, near = _agreeing(layers, listed)
+    if known is not None or near:
+        return known
+    # The last layer is often treated by itself.
+    good = [p > ACCEPTED for p in right]
+    for part, others in ((layers[:-1], good[-1:]), (layers[-1:], good[:-1])):
+        if part and others and all(others):
+            known, _ = _agreeing(part, candidates())
+            where = "the last layer" if part == layers[-1:] else "all layers but the last"
+            return known and replace(known, sentence=f"in {where}, {known.sentence}")
+    return None
+
+
+def _agreeing(
+    layers: list[tuple[tuple[int, ...], Float]], listed: Iterable[Candidate]
+) -> tuple[Diagnosis | None, bool]:
+    """Return the one distribution with which all layers agree, if no other is near, and whether any is."""
     fits, near = [], []
     # Small layers first: they refuse most candidates, and cost little.
-    layers = sorted(in_order, key=lambda layer: layer[1].size)
-    for candidate in (*_candidates(), *_of_one_layer(layer_sizes)):
+    ordered = sorted(layers, key=lambda layer: layer[1].size)
+    for candidate in listed:
         worst = 1.0
-        for shape, values in layers:
+        for shape, values in ordered:
             worst = min(worst, p_value(values, candidate.kind, candidate.spread(*shape)))
             if worst <= REFUSED:
                 break
@@ -124,157 +165,5 @@ def _drawn(matrices: list[Float], layer_sizes: Sequence[int]) -> Diagnosis | Non
         if worst > REFUSED:
             near.append(candidate)
     if len(fits) == 1 and near == fits:
-        return Diagnosis(id=fits[0].id, sentence=fits[0].sentence)
-    return None
-
-
-_RIGHT = "they should be uniform to +-sqrt(6 / (fan_in + fan_out))"
-_TABLE: tuple[tuple[str, str, Spread, str], ...] = (
-    (
-        "init_gain",
-        "uniform",
-        lambda i, o: 5 / 3 * np.sqrt(6 / (i + o)),
-        "the limit is multiplied by a gain of 5/3",
-    ),
-    (
-        "init_gain",
-        "uniform",
-        lambda i, o: np.sqrt(12 / (i + o)),
-        "the limit is multiplied by a gain of sqrt(2)",
-    ),
-    ("init_sqrt3", "uniform", lambda i, o: np.sqrt(3 / (i + o)), "the limit is sqrt(3 / (fan_in + fan_out))"),
-    ("init_sqrt2", "uniform", lambda i, o: np.sqrt(2 / (i + o)), "the limit is sqrt(2 / (fan_in + fan_out))"),
-    ("init_sqrt1", "uniform", lambda i, o: np.sqrt(1 / (i + o)), "the limit is sqrt(1 / (fan_in + fan_out))"),
-    (
-        "init_limit_doubled",
-        "uniform",
-        lambda i, o: 2 * np.sqrt(6 / (i + o)),
-        "the limit is twice as large as it should be",
-    ),
-    (
-        "init_no_root",
-        "uniform",
-        lambda i, o: 6 / (i + o),
-        "the limit is 6 / (fan_in + fan_out), the root is missing",
-    ),
-    ("init_fan_in", "uniform", lambda i, o: np.sqrt(6 / i), "the limit is sqrt(6 / fan_in), He's"),
-    ("init_fan_out", "uniform", lambda i, o: np.sqrt(6 / o), "the limit is sqrt(6 / fan_out)"),
-    (
-        "init_framework",
-        "uniform",
-        lambda i, o: np.sqrt(1 / i),
-        "the limit is 1 / sqrt(fan_in), PyTorch's default",
-    ),
-    ("init_lecun", "uniform", lambda i, o: np.sqrt(3 / i), "the limit is sqrt(3 / fan_in), LeCun's"),
-    (
-        "init_missing_brackets",
-        "uniform",
-        lambda i, o: np.sqrt(6 / i + o),
-        "the limit is sqrt(6 / fan_in + fan_out): brackets are missing",
-    ),
-    (
-        "init_missing_brackets",
-        "uniform",
-        lambda i, o: np.sqrt(6) / i + o,
-        "the limit is sqrt(6) / fan_in + fan_out: brackets are missing",
-    ),
-    (
-        "init_missing_brackets",
-        "uniform",
-        lambda i, o: np.sqrt(6) / (i + o),
-        "the limit is sqrt(6) / (fan_in + fan_out): the root must hold it all",
-    ),
-    (
-        "init_limit_as_sd",
-        "normal",
-        lambda i, o: np.sqrt(6 / (i + o)),
-        "the weights are normal with the limit as their deviation",
-    ),
-    (
-        "init_normal",
-        "normal",
-        lambda i, o: np.sqrt(2 / (i + o)),
-        "the weights are normal, with Glorot's variance",
-    ),
-    (
-        "init_he_normal",
-        "normal",
-        lambda i, o: np.sqrt(2 / i),
-        "the weights are normal with variance 2 / fan_in, He's",
-    ),
-    (
-        "init_lecun_normal",
-        "normal",
-        lambda i, o: np.sqrt(1 / i),
-        "the weights are normal with variance 1 / fan_in",
-    ),
-    (
-        "init_variance_as_sd",
-        "normal",
-        lambda i, o: 2 / (i + o),
-        "the weights are normal with Glorot's variance as their deviation",
-    ),
-    (
-        "init_not_centred",
-        "half",
-        lambda i, o: np.sqrt(6 / (i + o)),
-        "the weights are uniform from 0 to the limit",
-    ),
-)
-
-
-def _candidates() -> Iterator[Candidate]:
-    for name, kind, spread, sentence in _TABLE:
-        yield Candidate(id=name, kind=kind, spread=spread, sentence=f"{sentence}: {_RIGHT}")
-    for fixed in (2.0, 1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.001):
-        for name, kind, shape in (
-            ("init_fixed_normal", "normal", f"normal with deviation {fixed:g}"),
-            ("init_fixed_uniform", "uniform", f"uniform to +-{fixed:g}"),
-            ("init_not_centred", "half", f"uniform from 0 to {fixed:g}"),
-        ):
-            yield Candidate(
-                id=name,
-                kind=kind,
-                spread=lambda i, o, fixed=fixed: fixed,  # type: ignore[misc]
-                sentence=f"the weights of every layer are {shape}: {_RIGHT}",
-            )
-
-
-def _of_one_layer(layer_sizes: Sequence[int]) -> Iterator[Candidate]:
-    """Every layer is given the limit of one: the first's, the last's, or that of the whole network's ends."""
-    for name, fans, whose in (
-        ("init_limit_of_first_layer", layer_sizes[:2], "the first layer's limit"),
-        ("init_limit_of_last_layer", layer_sizes[-2:], "the last layer's limit"),
-        (
-            "init_limit_of_network",
-            (layer_sizes[0], layer_sizes[-1]),
-            "the limit of the numbers of inputs and classes",
-        ),
-    ):
-        limit = float(np.sqrt(6.0 / sum(fans)))
-        yield Candidate(
-            id=name,
-            kind="uniform",
-            spread=lambda i, o, limit=limit: limit,  # type: ignore[misc]
-            sentence=f"every layer has {whose}: {_RIGHT}",
-        )
-
-
-def p_value(values: Float, kind: str, spread: float) -> float:
-    """Return the p-value of Kolmogorov and Smirnov's test of sorted values (Stephens' approximation)."""
-    # Imported here: SciPy's special functions take a while to import, which --help should not wait for.
-    from scipy.special import kolmogorov, ndtr
-
-    n = len(values)
-    if kind == "normal":
-        cdf = ndtr(values / spread)
-    else:
-        low = 0.0 if kind == "half" else -spread
-        slack = 1e-6 * spread  # float32 may round a draw past the limit
-        if values[0] < low - slack or values[-1] > spread + slack:
-            return 0.0
-        cdf = np.clip((values - low) / (spread - low), 0.0, 1.0)
-    steps = np.arange(n + 1) / n
-    distance = max(float((steps[1:] - cdf).max()), float((cdf - steps[:-1]).max()))
-    root = np.sqrt(n)
-    return float(kolmogorov((root + 0.12 + 0.11 / root) * distance))
+        return Diagnosis(id=fits[0].id, sentence=fits[0].sentence), True
+    return None, bool(near)

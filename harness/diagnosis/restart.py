@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from harness.diagnosis.initialisation import p_value
+from harness.diagnosis.distributions import p_value
 from harness.diagnosis.trajectory import Trajectory, Weights, hypothesis
 from harness.diagnosis.types import Hypothesis
 
