@@ -47,7 +47,7 @@ def weights_round_trip(ctx: Context) -> Evidence:
             name = f"{'Wb'[index % 2]}{index // 2 + 1}"
             kept = " (it still holds the old weights)" if np.array_equal(found, fresh[index]) else ""
             message = f"get_weights() after set_weights(w) differs from w in {name}{kept}"
-            raise failed(message, diagnosis.stored(problem.weights, back))
+            raise failed(message, diagnosis.stored(problem.weights, back, before=fresh))
     return {}
 
 

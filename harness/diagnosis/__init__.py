@@ -54,9 +54,11 @@ def shapes(
     return _shapes.diagnose(found, expected, rows)
 
 
-def stored(given: Sequence[Float], found: Sequence[Float]) -> Diagnosis | None:
-    """Name what has become of the weights that ``set_weights`` was given."""
-    return _storage.diagnose(given, found)
+def stored(
+    given: Sequence[Float], found: Sequence[Float], *, before: Sequence[Float] | None = None
+) -> Diagnosis | None:
+    """Name what has become of the weights that ``set_weights`` was given; ``before`` stood there first."""
+    return _storage.diagnose(given, found, before)
 
 
 def update(
