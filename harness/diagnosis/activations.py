@@ -71,6 +71,11 @@ def activations(net: Pass) -> Listed:
             lambda: softmax(logits(net, activate=lambda Z: Z)),
         )
         yield from _missing_in_one_layer(net)
+    yield (
+        "activation_on_inputs",
+        f"the inputs go through {label} before the first layer",
+        lambda: softmax(logits(net, X=oracle.activate(net.X, net.activation))),
+    )
     for wrong in dict.fromkeys((net.activation, "relu", "sigmoid", "tanh")):
         yield (
             "activation_on_logits",

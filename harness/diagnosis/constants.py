@@ -22,6 +22,7 @@ def constants(net: Pass, found: Float) -> Iterator[Hypothesis]:
     if found.size - len(found) < 3:
         return
     yield from _temperature(net, found)
+    yield from _softened(net, found)
     yield from _inputs(net, found)
     yield from _biases(net, found)
     if net.depth > 1:
@@ -53,6 +54,30 @@ def _temperature(net: Pass, found: Float) -> Iterator[Hypothesis]:
             sentence=of_temperature(factor),
             predict=lambda: [softmax(factor * net.logits)],
         )
+
+
+def _softened(net: Pass, found: Float) -> Iterator[Hypothesis]:
+    """A constant beside the sum of softmax, or at which its answers are cut."""
+    sums = found.sum(axis=1, keepdims=True)
+    peak = net.logits.max(axis=1, keepdims=True)
+    for shift in (peak, 0.0 * peak) if (sums > 0.0).all() and np.abs(peak).max() < 300.0 else ():
+        exponentials = np.exp(net.logits - shift)
+        total = exponentials.sum(axis=1, keepdims=True)
+        added = float(np.median(total / sums - total))
+        if 1e-9 < added < MOST:
+            yield Hypothesis(
+                id="softmax_epsilon",
+                sentence=f"{added:.4g} is added to the sum that the softmax divides by",
+                predict=lambda e=exponentials, total=total, added=added: [e / (total + added)],  # type: ignore[misc]
+            )
+    least = float(found.min())
+    if 0.0 < least < 0.5:
+        for most in (1.0, 1.0 - least):
+            yield Hypothesis(
+                id="probabilities_clipped",
+                sentence=f"the probabilities are cut at {least:.4g}: answer them as they are",
+                predict=lambda most=most: [np.clip(net.P, least, most)],  # type: ignore[misc]
+            )
 
 
 def _biases(net: Pass, found: Float) -> Iterator[Hypothesis]:

@@ -57,6 +57,11 @@ def _labels(net: Pass) -> Iterator[tuple[str, str, Delta]]:
         "delta is p at the label and 0 elsewhere, it should be p - 1 at the label and p elsewhere",
         lambda: P * T / n,
     )
+    yield (
+        "labels_not_one_hot",
+        "delta takes the class's number off every probability: one-hot labels are needed",
+        lambda: (P - net.y[:, None]) / n,
+    )
     for weights in class_weights(net):
         yield "class_weights", SENTENCE, lambda w=weights: w[:, None] * (P - T)  # type: ignore[misc]
     yield (
@@ -106,7 +111,7 @@ def _softmax(net: Pass) -> Iterator[tuple[str, str, Delta]]:
         yield (
             "softmax_derivative_missing",
             f"delta is {written}, the derivative by p: go on through softmax's, which makes it p - t",
-            lambda by_probability=by_probability: by_probability() / n,  # type: ignore[misc]
+            lambda by_probability=by_probability: _quietly(by_probability) / n,  # type: ignore[misc]
         )
     for factor in (1.0, 1.0 / net.classes):
         yield (
@@ -157,6 +162,11 @@ def _losses(net: Pass) -> Iterator[tuple[str, str, Delta]]:
 def _binary(P: Float, T: Float) -> Float:
     with np.errstate(divide="ignore", invalid="ignore"):
         return (1.0 - T) / (1.0 - P) - T / P
+
+
+def _quietly(compute: Delta) -> Float:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return compute()
 
 
 def _hinge(logits: Float, T: Float) -> Float:

@@ -107,6 +107,7 @@ def _bias_after(net: Pass) -> Float:
     return A @ net.weights[-2] + net.weights[-1]
 
 
+@np.errstate(divide="ignore", invalid="ignore")
 def changed_inputs(net: Pass) -> list[tuple[str, str, Float]]:
     """Return (id, sentence, the inputs instead) of what is done to inputs that should stay as they are."""
     X = net.X

@@ -49,6 +49,7 @@ def hypotheses(net: Pass, found: list[Float]) -> Iterator[Hypothesis]:
 
 def general(net: Pass, found: list[Float]) -> Iterator[Hypothesis]:
     """Yield the mistakes with a free constant, of which others are special cases."""
+    yield from _clipped(net, found)
     for inner in (True, False):
 
         def delta(factor: float, inner: bool = inner) -> Float:
@@ -62,6 +63,25 @@ def general(net: Pass, found: list[Float]) -> Iterator[Hypothesis]:
                 sentence=f"in the gradient, {of_temperature(factor)}",
                 predict=lambda delta=delta, factor=factor: net.backward(delta=delta(factor)),  # type: ignore[misc]
             )
+
+
+def _clipped(net: Pass, found: list[Float]) -> Iterator[Hypothesis]:
+    """Entries are cut at the largest that is seen, or the whole gradient at a round length."""
+    limit = max(float(np.abs(g).max()) for g in found)
+    yield Hypothesis(
+        id="gradient_clipped",
+        sentence=f"every gradient entry is clipped to {limit:.4g}: nobody asked for that",
+        predict=lambda: [np.clip(g, -limit, limit) for g in net.gradients],
+    )
+    length = float(np.sqrt(sum(float(np.vdot(g, g)) for g in net.gradients)))
+    for most in (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0):
+        for added in (0.0, 1e-6):  # PyTorch's, against a division by zero
+            if length > most:
+                yield Hypothesis(
+                    id="gradient_clipped",
+                    sentence=f"the gradient is scaled down to length {most:g}: nobody asked for that",
+                    predict=lambda f=most / (length + added): [f * g for g in net.gradients],  # type: ignore[misc]
+                )
 
 
 def _batch_norm(net: Pass) -> Iterator[Hypothesis]:

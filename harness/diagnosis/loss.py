@@ -50,6 +50,11 @@ def _scales(net: Pass, right: float) -> Listed:
         f"the loss is averaged over the {classes} classes besides the batch",
         right / classes,
     )
+    yield (
+        "loss_over_classes",
+        f"the loss is divided by the {classes} classes, not by the rows",
+        right * n / classes,
+    )
     yield "loss_doubled", "the loss is doubled", 2.0 * right
     yield "loss_halved", "the loss is halved: the 1/2 belongs to the squared error", 0.5 * right
     yield "loss_over_64", "the loss is divided by a fixed 64, not by the number of rows", right * n / 64.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from harness import oracle
-from harness.diagnosis.activations import Listed, softmax
+from harness.diagnosis.activations import NAMES, Listed, softmax
 from harness.diagnosis.passes import Pass
 from harness.oracle import Float
 
@@ -14,6 +14,7 @@ def outputs(net: Pass) -> Listed:
     """Yield the mistakes of the outputs: (id, sentence, what gives the probabilities)."""
     yield from _softmax(net)
     yield from _normaliser(net)
+    yield from _answers(net)
 
 
 def _softmax(net: Pass) -> Listed:
@@ -93,6 +94,24 @@ def _softmax(net: Pass) -> Listed:
         yield "rows_reversed", "the rows of the probabilities are in reverse order", lambda: P[::-1]
 
 
+def _answers(net: Pass) -> Listed:
+    """What is done to probabilities that were right."""
+    P = net.P
+    for name in ("sigmoid", "tanh"):
+        yield (
+            "activation_on_probabilities",
+            f"the probabilities go through {NAMES[name]} once more: nothing comes after the softmax",
+            lambda name=name: oracle.activate(P, name),  # type: ignore[misc]
+        )
+    if net.n > 1:
+        for row, which in ((0, "first"), (-1, "last")):
+            yield (
+                "one_row_for_all",
+                f"every row is answered with the {which} row's probabilities",
+                lambda row=row: np.tile(P[row], (net.n, 1)),  # type: ignore[misc]
+            )
+
+
 def _normaliser(net: Pass) -> Listed:
     """Softmax whose shift and sum do not belong together, or that is not divided by its sum."""
     Z = net.logits
@@ -107,7 +126,7 @@ def _normaliser(net: Pass) -> Listed:
         yield (
             "softmax_shift_one_sided",
             "the maximum is taken off in one half of the softmax only: numerator and sum need the same shift",
-            lambda a=numerator, b=denominator: _exp(a) / _exp(b).sum(axis=1, keepdims=True),  # type: ignore[misc]
+            lambda a=numerator, b=denominator: _quotient(a, b),  # type: ignore[misc]
         )
     for exponents in (Z - peak, Z):
         yield (
@@ -120,6 +139,12 @@ def _normaliser(net: Pass) -> Listed:
         "the exponentials are divided by their Euclidean length: divide them by their sum",
         lambda: np.exp(Z - peak) / np.linalg.norm(np.exp(Z - peak), axis=1, keepdims=True),
     )
+
+
+def _quotient(numerator: Float, denominator: Float) -> Float:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        result: Float = _exp(numerator) / _exp(denominator).sum(axis=1, keepdims=True)
+    return result
 
 
 def _exp(values: Float) -> Float:

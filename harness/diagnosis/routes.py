@@ -21,6 +21,8 @@ def routes(net: Pass, found: list[Float]) -> Iterator[Hypothesis]:
         yield from _inputs(net)
         yield from _errors(net)
     yield from _decay(net, found)
+    if net.depth > 1:
+        yield from _before_slope(net)
 
 
 def _weights(net: Pass) -> Iterator[Hypothesis]:
@@ -179,3 +181,50 @@ def _decay(net: Pass, found: list[Float]) -> Iterator[Hypothesis]:
                 ),
                 predict=predict,
             )
+
+
+def _before_slope(net: Pass) -> Iterator[Hypothesis]:
+    """The activation's derivative comes too late for a layer's own gradient, or is not handed down."""
+    for name, sentence, biases in (
+        ("gradient_before_slope", "dW and db", True),
+        ("weights_before_slope", "dW", False),
+    ):
+
+        def predict(biases: bool = biases) -> list[Float]:
+            errors: dict[int, Float] = {}
+
+            def through(layer: int, error: Float, Z: Float, A: Float) -> Float:
+                errors[layer] = error
+                return error * net.slope(layer)
+
+            gradients = net.backward(through=through)
+            for layer, error in errors.items():
+                gradients[2 * layer - 2] = net.inputs[layer - 1].T @ error
+                if biases:
+                    gradients[2 * layer - 1] = error.sum(axis=0)
+            return gradients
+
+        yield Hypothesis(
+            id=name,
+            sentence=f"{sentence} of hidden layers take the error before the activation's derivative",
+            predict=predict,
+        )
+    if net.depth > 2:
+        yield Hypothesis(
+            id="slope_not_handed_down",
+            sentence=(
+                "the error handed down lacks the activation's derivative, which each layer's own gradient "
+                "has: hand down delta"
+            ),
+            predict=lambda: _without_slopes(net),
+        )
+
+
+def _without_slopes(net: Pass) -> list[Float]:
+    error = (net.P - net.T) / net.n
+    gradients = [net.inputs[-1].T @ error, error.sum(axis=0)]
+    for layer in reversed(net.hidden):
+        error = error @ net.weights[2 * layer].T
+        delta = error * net.slope(layer)
+        gradients = [net.inputs[layer - 1].T @ delta, delta.sum(axis=0), *gradients]
+    return gradients

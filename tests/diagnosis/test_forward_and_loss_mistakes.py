@@ -79,6 +79,10 @@ def without_bias(layers):
     )
 
 
+def f_of(X, kind):
+    return np.vectorize(lambda x: f(x, kind))(X)
+
+
 def bias_times(factor):
     return by_torch(lambda k, z, b, kind: act(z + factor * b, kind), last=lambda z, b, kind: z + factor * b)
 
@@ -196,6 +200,14 @@ FORWARD = [
     ("softmax_shift_one_sided", ALL, of_rows(lambda z: np.exp(z) / np.exp(z - z.max()).sum())),
     ("softmax_not_normalised", ALL, of_rows(lambda z: np.exp(z - z.max()))),
     ("softmax_not_normalised", ALL, of_rows(np.exp)),
+    ("softmax_epsilon", ALL, of_rows(lambda z: np.exp(z - z.max()) / (np.exp(z - z.max()).sum() + 1e-3))),
+    ("softmax_epsilon", ALL, of_rows(lambda z: np.exp(z) / (np.exp(z).sum() + 1))),
+    ("probabilities_clipped", ALL, of_rows(lambda z: np.clip(softmax(z), 0.05, 0.95))),
+    ("probabilities_clipped", ("tanh", "relu"), of_rows(lambda z: np.maximum(softmax(z), 0.02))),
+    ("activation_on_probabilities", ALL, of_rows(lambda z: np.tanh(softmax(z)))),
+    ("activation_on_inputs", ("sigmoid", "tanh"), lambda c: inputs(lambda X: f_of(X, c.activation))(c)),
+    ("one_row_for_all", ALL, of_batch(lambda z: np.array([softmax(z[0])] * len(z)))),
+    ("one_row_for_all", ALL, of_batch(lambda z: np.array([softmax(z[-1])] * len(z)))),
     ("softmax_unit_length", ALL, of_rows(lambda z: np.exp(z) / math.sqrt((np.exp(z) ** 2).sum()))),
     ("float16", ALL, by_torch(right, round_to=torch.float16)),
     ("probabilities_rounded", ALL, of_rows(lambda z: np.array([float(f"{p:.3f}") for p in softmax(z)]))),
@@ -355,6 +367,7 @@ LOSS = [
     ("loss_averaged_over_classes", lambda c: nll(c).mean() / 5),
     ("loss_over_64", lambda c: nll(c).sum() / 64),
     ("loss_over_n_minus_1", lambda c: nll(c).sum() / 6),
+    ("loss_over_classes", lambda c: nll(c).sum() / 5),
     ("loss_doubled", lambda c: 2 * nll(c).mean()),
     ("loss_halved", lambda c: nll(c).mean() / 2),
     ("loss_sign", lambda c: -nll(c).mean()),

@@ -203,6 +203,37 @@ def normalised(layer, eps):
     return make
 
 
+def before_slope(case, *, biases):
+    """The rows' errors, without the derivative, in place of the hidden layers' deltas."""
+    total, _, errors = gradients(case)
+    for k, e in enumerate(errors[:-1]):
+        values = np.array([by_rows.forward_row(case, x)[1][k] for x in case.X])
+        total[2 * k] = sum(np.outer(a, row) for a, row in zip(values, e))
+        if biases:
+            total[2 * k + 1] = e.sum(axis=0)
+    return total
+
+
+def without_slopes(case):
+    """Each layer's delta is sloped for its own gradient, the error that goes on is not."""
+    errors = gradients(case, slope=lambda z, a, layer, activation: 1.0)[2]
+    total = gradients(case)[0]
+    for k, e in enumerate(errors[:-1]):
+        rows = [by_rows.forward_row(case, x) for x in case.X]
+        d = np.array([row * [df(z, case.activation) for z in zs[k]] for row, (zs, _) in zip(e, rows)])
+        total[2 * k] = sum(np.outer(values[k], row) for row, (_, values) in zip(d, rows))
+        total[2 * k + 1] = d.sum(axis=0)
+    return total
+
+
+def by_torch_clipped(case, most):
+    tensors = [torch.nn.Parameter(torch.tensor(w)) for w in case.weights]
+    for p, g in zip(tensors, gradients(case)[0]):
+        p.grad = torch.tensor(g)
+    torch.nn.utils.clip_grad_norm_(tensors, most)
+    return [p.grad.numpy() for p in tensors]
+
+
 MISTAKES = [
     ("scale_N", ALL, scaled(lambda c, i, d: len(c.X))),
     ("scale_1_over_N", ALL, scaled(lambda c, i, d: 1 / len(c.X))),
@@ -310,6 +341,12 @@ MISTAKES = [
     ("hinge_loss", ALL, by_autograd(functional.multi_margin_loss)),
     ("softmax_temperature", ALL, by_autograd(lambda z, y: functional.cross_entropy(z / 2, y))),
     ("softmax_temperature", ALL, delta(lambda p, y, z: by_rows.softmax(1.4 * z) - on_each(p, y))),
+    ("labels_not_one_hot", ALL, delta(lambda p, y, z: p - y)),
+    ("gradient_before_slope", ALL, lambda c: before_slope(c, biases=True)),
+    ("weights_before_slope", ALL, lambda c: before_slope(c, biases=False)),
+    ("slope_not_handed_down", ALL, without_slopes),
+    ("gradient_clipped", ALL, lambda c: [np.clip(g, -0.05, 0.05) for g in gradients(c)[0]]),
+    ("gradient_clipped", ALL, lambda c: by_torch_clipped(c, 0.1)),
     ("batch_norm_left", ALL, normalised(1, 1e-5)),
     ("batch_norm_left", ALL, normalised(3, 1e-3)),
     ("l1_penalty_spurious", ALL, signs(1e-3)),
