@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -29,9 +30,9 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "relu": torch.relu,
 }
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "sgd": torch.optim.SGD,
-    "adam": torch.optim.Adam,
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {  # each in its fastest form on a CPU
+    "sgd": partial(torch.optim.SGD, foreach=True),
+    "adam": partial(torch.optim.Adam, fused=True),
 }
 
 
@@ -113,9 +114,7 @@ class MLP(nn.Module):
         before the update that they took part in; and "batch_loss", the loss of every 200th batch of an epoch.
         """
         X_NI, y_N = self._images(X), torch.from_numpy(np.array(y, np.int64))
-        update = OPTIMIZERS[optimizer](
-            self.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True
-        )
+        update = OPTIMIZERS[optimizer](self.parameters(), lr=learning_rate, weight_decay=weight_decay)
         history: dict[str, list[float]] = {"loss": [], "accuracy": [], "batch_loss": []}
         with one_thread():
             for _ in range(epochs):
@@ -145,7 +144,7 @@ class MLP(nn.Module):
         if shuffle:
             order = torch.randperm(len(X_NI), generator=self._generator)
             for chosen in torch.split(order, batch_size):
-                yield X_NI[chosen], y_N[chosen]
+                yield X_NI.index_select(0, chosen), y_N[chosen]  # a third of the time of X_NI[chosen]
         else:
             yield from zip(torch.split(X_NI, batch_size), torch.split(y_N, batch_size), strict=True)
 
