@@ -64,6 +64,14 @@ class Manifest:
     functions: Mapping[str, str] = field(default_factory=dict)  # which function is which: snippets
     claimed: Mapping[str, float] = field(default_factory=dict)  # experiment -> accuracy in per cent
 
+    @property
+    def describes_the_network(self) -> bool:
+        """Whether it says what the network is made of, so that an adapter stands in for ``build``."""
+        return bool(self.constructor or self.weights or self.functions) or self.adapter not in (
+            None,
+            "contract",
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return what was said as plain JSON, for the worker's first frame."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from harness.submission import Submission, discover
+from harness.worker.adapters import places
 from harness.worker.loading import Loaded, NotProvided, load_submission
 
 SHAPES = Path(__file__).resolve().parents[1] / "fixtures" / "shapes"
@@ -35,6 +36,7 @@ class Case:
 CASES = [
     Case(name="attributes", activations=("sigmoid",), depth=3),
     Case(name="bias_row", tolerance=2e-5),
+    Case(name="build_columns"),
     Case(name="constructor_trains"),
     Case(name="dict_columns"),
     Case(name="float_lists", activations=("tanh",), fits=False),
@@ -369,3 +371,28 @@ def test_networks_without_biases_say_so(tmp_path: Path) -> None:
     assert np.array_equal(bias, np.zeros(3))
     with pytest.raises(NotProvided, match="no biases"):
         model.set_weights([np.ones((6, 3)), np.ones(3)])
+
+
+def test_a_key_that_does_nothing_beside_build_is_said() -> None:
+    loaded = load_submission(str(submission("build_columns").entry), {"bias": "separate", "layout": "out_in"})
+    assert loaded.notes == ["the manifest's 'bias' does nothing beside build"]
+
+
+@pytest.mark.parametrize("rows", [1, 7])
+def test_gradients_are_not_taken_for_what_is_cached_beside_them(rows: int) -> None:
+    """With one row a cached z, (units, 1), has the shape of a bias kept as a column."""
+    sizes = [6, 5, 3]
+    grads, cache = {}, {}
+    for k, (i, o) in reversed(list(enumerate(itertools.pairwise(sizes), start=1))):
+        cache[f"Z{k}"] = cache[f"A{k}"] = np.ones((o, rows))
+        grads |= {f"dZ{k}": np.ones((o, rows)), f"dA{k}": np.ones((o, rows))}
+        grads |= {f"dW{k}": np.zeros((o, i)), f"db{k}": np.zeros((o, 1))}
+    found = places.match({"grads": grads, "cache": cache}, sizes, "gradients")
+    assert found == [("grads['dW1']", "grads['db1']"), ("grads['dW2']", "grads['db2']")]
+
+
+def test_w_and_b_of_one_name_belong_together() -> None:
+    z, W, b = np.ones((5, 1)), np.zeros((5, 6)), np.zeros((5, 1))
+    for names in (("nabla_w", "nabla_b"), ("grad_weights", "grad_bias"), ("gW", "gb"), ("dWs", "dbs")):
+        roots = {"grad_z": z, names[0]: W, "grad_in": z + 1, names[1]: b}
+        assert places.match(roots, [6, 5], "gradients") == [names]

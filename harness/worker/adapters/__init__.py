@@ -19,7 +19,7 @@ def adapt(script: Script, manifest: Mapping[str, Any], notes: list[str]) -> Buil
         return _from_file(adapter, manifest.get("adapter_source") or "")
     declares = any(key in manifest for key in ("constructor", "functions", "weights"))
     if adapter in ("", "contract") and not (adapter == "" and declares):
-        return _contract(script)
+        return _contract(script, manifest, notes)
     if adapter == "sklearn":
         from harness.worker.adapters.sklearn_estimator import estimator_build
 
@@ -27,7 +27,7 @@ def adapt(script: Script, manifest: Mapping[str, Any], notes: list[str]) -> Buil
     return _declared(script, manifest, notes)
 
 
-def _contract(script: Script) -> Build:
+def _contract(script: Script, manifest: Mapping[str, Any], notes: list[str]) -> Build:
     build = script.module.__dict__.get("build")
     if not callable(build):
         reason = script.missing.get("build", "it defines no build(layer_sizes, activation, seed)")
@@ -37,11 +37,17 @@ def _contract(script: Script) -> Build:
             raise NotProvided(raise_hint)
 
         return absent
+    from harness.worker.adapters.contract import TRANSLATED, translated, unused
+    from harness.worker.adapters.declaration import declare
     from harness.worker.loading import explained
+
+    notes += unused(manifest)
+    declared = declare({**manifest, "adapter": "object"}) if TRANSLATED & manifest.keys() else None
 
     def call(layer_sizes: list[int], activation: str, seed: int) -> Any:
         with explained(script):
-            return build(layer_sizes, activation, seed)
+            model = build(layer_sizes, activation, seed)
+        return model if declared is None else translated(model, declared, layer_sizes[-1])
 
     return call
 
@@ -80,7 +86,8 @@ def _declared(script: Script, manifest: Mapping[str, Any], notes: list[str]) -> 
     if not declared.sized:
         notes.append("its sizes are written down: for any others the harness draws the first weights")
     kind = _network(declared.adapter)
-    if "loss" not in declared.functions and not declared.tensors:
+    bound = {name for snippet in declared.functions.values() for name in snippet.targets}
+    if "loss" not in {*declared.functions, *bound} and not declared.tensors:
         notes.append(
             "the loss is computed by the harness from the outputs: the manifest names no loss function"
         )

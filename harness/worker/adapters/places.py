@@ -23,10 +23,14 @@ DEPTH = 6  # how far into objects and containers arrays are looked for
 CHILDREN = 2000  # per object: a list of ten thousand losses is no place for weights
 # Names of gradients, moments and caches: dW1, db, d_w, grads[...], grad_W, vW, m_b, velocity, cache.
 NOT_WEIGHTS = re.compile(
-    r"(?:^|[._\['\"])(?:d_?[wb](?![a-z])|d_?[WB]|d[A-Z]|nabla|g_?[wbWB](?![a-z])|[vm]_?[wbWB](?![a-z])|[vms]d[wbWB])"
+    r"(?:^|[._\['\"])(?:d_?[wb]s?(?![a-z])|d_?[WB]|d[A-Z]|nabla|g_?[wbWB](?![a-z])|[vm]_?[wbWB](?![a-z])|[vms]d[wbWB])"
     r"|grad|veloc|moment|delta|cache|best|prev|adam",
     re.ASCII,
 )
+# Of these, what is kept besides gradients: at a batch of one a cached z has the shape of a bias.
+NOT_GRADIENTS = re.compile(r"veloc|moment|cache|best|prev|adam|(?:^|[._\['\"])d[AZaz](?![a-z])", re.ASCII)
+# W and b of one layer differ in this part of their names: dW1 and db1, layers[0].weight and .bias.
+KIND = re.compile(r"(?<![a-z])([dg]?_?)(?:weights?|kernels?|ws?|biases|bias|bs?)(?![a-z])")
 BIASES = re.compile(r"(?:^|[._'\"])(b|bs|bias\w*)$")
 BRACES = re.compile(r"\{([ik0-9+*\- ]+)\}")
 
@@ -130,7 +134,8 @@ def match(roots: Mapping[str, Any], sizes: Sequence[int], what: str, bias: str =
     others = [(e, a) for e, a in found if not NOT_WEIGHTS.search(e)]
     # Whole numbers come last: a list of layer sizes has the shape of a bias.
     real = [(e, a) for e, a in others if a.dtype.kind == "f"]
-    choices = {"weights": [real, others], "gradients": [named], "any": [named, found]}
+    sure = [(e, a) for e, a in named if not NOT_GRADIENTS.search(e)]
+    choices = {"weights": [real, others], "gradients": [sure, named], "any": [sure, named, found]}
     for candidates in choices[what]:
         ordered = _natural(candidates)
         for shape in (_in_out, _out_in):
@@ -158,7 +163,8 @@ def _assign(candidates: list[tuple[str, Any]], sizes: Sequence[int], shape: Any,
         weight = _first(candidates, {shape(fan_in + folded, fan_out)}, used, last[0])
         place = None
         if bias == "separate":
-            place = _first(candidates, {(fan_out,), (1, fan_out), (fan_out, 1)}, used, last[1] or "")
+            shapes = {(fan_out,), (1, fan_out), (fan_out, 1)}
+            place = _first(candidates, shapes, used, last[1] or "", partner=weight)
         if weight is None or (place is None and bias == "separate"):
             return None
         last = weight, place
@@ -167,12 +173,20 @@ def _assign(candidates: list[tuple[str, Any]], sizes: Sequence[int], shape: Any,
 
 
 def _first(
-    candidates: list[tuple[str, Any]], shapes: set[tuple[int, ...]], used: set[str], last: str
+    candidates: list[tuple[str, Any]],
+    shapes: set[tuple[int, ...]],
+    used: set[str],
+    last: str,
+    *,
+    partner: str | None = None,
 ) -> str | None:
-    """The first unused place of a right shape, sooner one that is named like the last layer's."""
+    """The first unused place of a right shape, sooner one that is named like the last layer's, and soonest
+    one whose name goes with that of its ``partner``, the layer's W.
+    """
     fitting = [e for e, array in candidates if e not in used and array.shape in shapes]
+    paired = [e for e in fitting if partner and _without_kind(e) == _without_kind(partner)]
     alike = [e for e in fitting if _stem(e) == _stem(last)]
-    chosen = next(iter(alike or fitting), None)
+    chosen = next(iter(paired or alike or fitting), None)
     if chosen is not None:
         used.add(chosen)
     return chosen
@@ -180,6 +194,10 @@ def _first(
 
 def _stem(expression: str) -> str:
     return re.sub(r"\d+", "#", expression)
+
+
+def _without_kind(expression: str) -> str:
+    return KIND.sub(r"\1#", expression.lower())
 
 
 def _natural(candidates: list[tuple[str, Any]]) -> list[tuple[str, Any]]:

@@ -63,7 +63,7 @@ class Scope:
 
     def construct(self, snippet: Snippet, inputs: Mapping[str, Any]) -> None:
         """Run the constructor; everything it binds is kept, and a bare call's value is ``model``."""
-        environment = {**self.module.__dict__, **inputs}
+        environment = {**self.module.__dict__, "module": self.module, **inputs}
         exec(snippet.code, environment)
         if snippet.result == RESULT:
             self.names["model"] = environment[RESULT]
