@@ -76,7 +76,7 @@ def _lines(submission: Submission, args: argparse.Namespace) -> Iterator[str]:
         yield f"Tried in the sandbox on a {network} network:"
         yield from (f"  {line(said)}" for said in trial.said)
         yield f"Checks that could run: {', '.join(_groups(trial.stage, trial.said))}"
-    for note in trial.notes[:SHOWN]:
+    for note in (*_cautions(trial.manifest), *trial.notes[:SHOWN]):
         yield f"  note: {line(note)}"
     args.gradable = trial.stage in ("done", "fit")
 
@@ -102,6 +102,17 @@ def _trial(submission: Submission, anatomy: Any, args: argparse.Namespace) -> An
     if guess.functions:
         manifest["functions"] = guess.functions
     return Trial(manifest=manifest, kind=f"{guess.kind} (read only, not tried)", stage="untried")
+
+
+def _cautions(manifest: dict[str, Any]) -> Iterator[str]:
+    """What a manifest that fits may hide."""
+    if manifest.get("one_example"):
+        yield (
+            "its functions are given one example at a time; if they are meant for whole batches, take "
+            "one_example out: mistakes in averaging over a batch would not be seen"
+        )
+    if str(manifest.get("constructor", "")).startswith("MLPClassifier("):
+        yield "this makes scikit-learn's own classifier: name the function that makes yours, if there is one"
 
 
 def _found(anatomy: Any) -> Iterator[str]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness.authoring.anatomy import dissect
-from harness.authoring.inspect_command import to_toml
+from harness.authoring.inspect_command import _cautions, to_toml
 from harness.cli import main
 from harness.errors import SandboxError
 from harness.manifest import parse_manifest
@@ -144,3 +144,9 @@ def test_the_last_definition_is_the_one_that_counts(tmp_path):
     (function,) = dissect(path).functions
     assert function.parameters == ("b", "c", "d")
     assert function.required == ("b", "d")
+
+
+def test_what_a_manifest_that_fits_may_hide_is_said():
+    assert "take one_example out" in next(_cautions({"one_example": True}))
+    assert "scikit-learn's own" in next(_cautions({"constructor": "MLPClassifier(hidden)"}))
+    assert list(_cautions({"constructor": "make_model(hidden)", "batch_axis": 1})) == []
