@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from itertools import islice
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,35 +18,61 @@ from harness.checks.context import (
     Problem,
     RestsOn,
     as_float64,
+    clear_of_kinks,
     failed,
     relative_error,
     tensor_names,
 )
-from harness.diagnosis import Diagnosis
+from harness.checks.naming import RATES, adam_at_rates, by_rates, clipped, collapse, step_by_step
+from harness.checks.steps import (
+    BATCH,
+    FLOAT32_EPS,
+    Case,
+    compare,
+    fitted,
+    own_gradient,
+    problem_of,
+    require_right_gradient,
+)
 from harness.oracle import Float
 from harness.records import Status
-from harness.session import Model, SubmissionFault
+from harness.session import SubmissionFault
 
 Evidence = dict[str, Any]
-BATCH = 16
-FLOAT32_EPS = 2.0**-23
+
+EPOCHS = 30  # more than the patience of any usual early stopping
+# A step lowers the loss by about 1e-5, which counts as standing still; right code is measured to make 29.9.
+SLOW_RATE = 3e-5
+# The typical errors of a step in bfloat16 were measured as 1.6e-3 to 8e-3, in float16 as 3e-4 to 7e-4.
+HALVES = (("float16", 1e-4, 8e-4), ("bfloat16", 1.2e-3, 3e-2))
+# Right float64 code is off by 2e-14 on gradients so large, right float32 code by 5e-5 (tolerance 2e-3).
+STEEP = 200.0  # how many times the usual gradient the first layer's is in ``large_gradient``
 
 
 def full_batch_update(ctx: Context, activation: str) -> Evidence:
     """One epoch on one full batch moves the weights by -learning_rate x gradient, at two learning rates."""
-    return {"error": max(_compare(ctx, _Case(activation=activation, learning_rate=r)) for r in (0.1, 0.4))}
+    cases = [Case(activation=activation, learning_rate=rate) for rate in RATES]
+    return {"error": max(compare(ctx, case, by_rates) for case in cases)}
+
+
+def large_gradient(ctx: Context) -> Evidence:
+    """A step is as long as a large gradient says: neither gradients nor weights are cut down to a limit."""
+    activation = _one_of(ctx)
+    require_right_gradient(ctx, activation)
+    start = _steep(ctx, activation)
+    return {"error": compare(ctx, Case(activation=activation, learning_rate=0.1, start=start), clipped)}
 
 
 def ten_steps(ctx: Context, activation: str) -> Evidence:
     """Ten epochs on one full batch follow the float64 trajectory of gradient descent."""
-    return {"error": _compare(ctx, _Case(activation=activation, learning_rate=0.1, steps=10))}
+    return {"error": compare(ctx, Case(activation=activation, learning_rate=0.1, steps=10), step_by_step)}
 
 
 def learning_rate_zero(ctx: Context) -> Evidence:
     """Training with learning rate 0 leaves every weight as it was."""
     activation = ctx.activations[-1]
-    case = _Case(activation=activation, learning_rate=0.0, steps=2)
-    start, found = _fit(ctx, case, batch_size=5)
+    case = Case(activation=activation, learning_rate=0.0, steps=2)
+    start, found = fitted(ctx, case, batch_size=5)
     for name, before, after in zip(tensor_names(len(found)), start.weights, found):
         moved = float(np.abs(after - before).max())
         if not moved <= FLOAT32_EPS * max(1.0, float(np.abs(before).max())):
@@ -62,30 +88,88 @@ def batches_in_turn(ctx: Context) -> Evidence:
 
     All batches hold the same example, so that no order of the rows matters.
     """
-    activation = "tanh" if "tanh" in ctx.activations else ctx.activations[0]
+    activation = _one_of(ctx)
     require_right_gradient(ctx, activation)
-    return {"error": _compare(ctx, _Case(activation=activation, learning_rate=0.1, steps=8, batches=4))}
+    return {"error": compare(ctx, Case(activation=activation, learning_rate=0.1, steps=8, batches=4))}
+
+
+def trains_to_the_last_epoch(ctx: Context) -> Evidence:
+    """Thirty epochs make thirty updates also where the loss hardly falls: nothing stops or slows down."""
+    activation = _one_of(ctx)
+    require_right_gradient(ctx, activation)
+    done = _epochs_done(ctx, activation, EPOCHS)
+    if abs(done - EPOCHS) < 0.5:
+        return {"epochs": done}
+    last = done - _epochs_done(ctx, activation, EPOCHS - 1)
+    whole = abs(done - round(done)) < 0.1
+    if whole and abs(last) < 0.01 and done < EPOCHS:
+        raise Failed(
+            f"where the loss hardly falls training stops after {done:.0f} of {EPOCHS} epochs: "
+            "it should make all that are asked for",
+            diagnosis="stops_early",
+        )
+    raise Failed(
+        f"where the loss hardly falls {EPOCHS} epochs move the weights as far as {done:.1f} should, "
+        f"the last one {abs(last):.1g} x as far as one should",
+        diagnosis="learning_rate_decays" if not whole and -0.01 < last < 0.9 and done < EPOCHS else None,
+    )
+
+
+def single_precision(ctx: Context) -> Evidence:
+    """Given float32 weights and inputs, gradients and a step are as right as float32 can make them."""
+    activation = _one_of(ctx)
+    require_right_gradient(ctx, activation)
+    usual = problem_of(ctx, activation)
+    given = [w.astype(np.float32) for w in usual.weights]
+    X = usual.X.astype(np.float32)
+    exact = replace(usual, weights=[w.astype(np.float64) for w in given], X=X.astype(np.float64))
+    right = oracle.loss_and_gradients(exact.weights, exact.X, exact.y, activation)[1]
+    model = ctx.session.build(usual.layer_sizes, activation, 0)
+    if "set_weights" not in model.verbs:
+        raise NotApplicable("the weights cannot be set, so that they cannot be given in float32")
+    model.set_weights(given)
+    worst = 0.0
+    if "loss_and_gradients" in model.verbs:
+        asked = as_float64(model.loss_and_gradients(X, usual.y)[1], right, "gradients")
+        errors = [relative_error(g, r) for g, r in zip(asked, right)]
+        worst = max(errors)
+        if not worst <= tolerances.FLOAT32:
+            raise _less_than_single("the gradients", errors, asked, right)
+        # Asking may have left something behind, which is another mistake.
+        model = ctx.session.build(usual.layer_sizes, activation, 0)
+        model.set_weights(given)
+    model.fit(X, usual.y, epochs=1, batch_size=BATCH, learning_rate=1.0)
+    after = as_float64(model.get_weights(), right, "get_weights() after fit")
+    moved = [w - f for w, f in zip(exact.weights, after)]
+    errors = [relative_error(m, r) for m, r in zip(moved, right)]
+    rounding = [
+        FLOAT32_EPS * float(np.linalg.norm(w)) / (float(np.linalg.norm(r)) or 1.0)
+        for w, r in zip(given, right)
+    ]
+    if not all(error <= tolerances.STEP_FLOAT32 + more for error, more in zip(errors, rounding)):
+        raise _less_than_single("a full-batch step", errors, moved, right)
+    return {"gradient_error": worst, "error": max(errors)}
 
 
 def weight_decay(ctx: Context, activation: str) -> Evidence:
     """Weight decay adds weight_decay x w to the gradient: of every tensor (PyTorch) or of the weights
     alone.
     """
-    one = _Case(activation=activation, learning_rate=0.1, weight_decay=0.05)
+    one = Case(activation=activation, learning_rate=0.1, weight_decay=0.05)
     try:
         cases = [one, replace(one, steps=10)]
         batches = replace(one, steps=8, batches=4)
         with suppress(Failed, RestsOn):
             # A loop that goes wrong without decay is not decay's fault.
-            _compare(ctx, replace(batches, weight_decay=0.0))
+            compare(ctx, replace(batches, weight_decay=0.0))
             cases.append(batches)
-        return {"error": max(_compare(ctx, case) for case in cases)}
+        return {"error": max(compare(ctx, case) for case in cases)}
     except SubmissionFault as fault:
         raise _refused(fault, "weight_decay") from None
 
 
 def adam(ctx: Context) -> Evidence:
-    """Ten full-batch steps of Adam follow float64: bias corrections, step count, epsilon outside the root."""
+    """Steps of Adam follow float64, also over batches and small gradients: corrections, count, epsilon."""
     return _adam(ctx, 0.0)
 
 
@@ -97,7 +181,7 @@ def adam_weight_decay(ctx: Context) -> Evidence:
 def small_step_lowers_the_loss(ctx: Context, activation: str) -> Evidence:
     """A small full-batch step lowers the loss of that batch, as the harness computes it from the weights."""
     require_right_gradient(ctx, activation)
-    start, found = _fit(ctx, _Case(activation=activation, learning_rate=0.01))
+    start, found = fitted(ctx, Case(activation=activation, learning_rate=0.01))
     before = oracle.loss(start.weights, start.X, start.y, activation)
     after = oracle.loss(found, start.X, start.y, activation)
     if not after < before:
@@ -105,101 +189,77 @@ def small_step_lowers_the_loss(ctx: Context, activation: str) -> Evidence:
     return {"before": before, "after": after}
 
 
-def own_gradient(ctx: Context, activation: str) -> oracle.Gradient | None:
-    """The submission's own gradient as a function of weights, where it is not the right one.
+def _one_of(ctx: Context) -> str:
+    """The activation of what is measured on one alone: the one without kinks and with large gradients."""
+    return "tanh" if "tanh" in ctx.activations else ctx.activations[0]
 
-    A wrong gradient is charged to the gradients; an update that applies it faithfully is a right update.
+
+def _steep(ctx: Context, activation: str) -> Problem:
+    """A problem with the usual values in every layer and a gradient ``STEEP`` times the usual in the first.
+
+    The first layer's weights are as much smaller as those above it together are larger.
     """
 
-    def make() -> oracle.Gradient | None:
-        model, start = _posed(ctx, activation)
-        right = oracle.loss_and_gradients(start.weights, start.X, start.y, activation)[1]
-        try:
-            own = as_float64(model.loss_and_gradients(start.X, start.y)[1], start.weights, "gradients")
-        except Failed:
-            raise RestsOn(f"gradients_shape[{activation}]") from None
-        except SubmissionFault as fault:
-            if fault.status is Status.NOT_PROVIDED:
-                return None  # training that shows no gradients is held against the right ones
-            raise RestsOn(f"gradients_shape[{activation}]") from None
-        if max(relative_error(g, r) for g, r in zip(own, right)) <= ctx.tolerance:
-            return None
-        if min(float(np.abs(g).max()) for g in own[::2]) == 0.0:
-            return None  # an update by nothing shows nothing
+    def make() -> Problem:
+        usual = problem_of(ctx, activation)
+        layers = len(usual.weights) // 2
+        if layers < 2:
+            return usual
+        each = STEEP ** (1.0 / (layers - 1))
+        scale = 1.0 / STEEP
+        weights = []
+        for i in range(0, len(usual.weights), 2):
+            weights += [usual.weights[i] * (each if i else scale), usual.weights[i + 1] * scale]
+            scale *= each
+        X = usual.X.copy()
+        if activation == "relu":
+            clear_of_kinks(weights, X, ctx.rng("steep"))
+        # One label for all rows, so that they pull in one direction.
+        return replace(usual, weights=weights, X=X, y=np.full_like(usual.y, usual.y[0]))
 
-        def gradient(weights: list[Float]) -> list[Float]:
-            # Built anew: another check may have used the slot since.
-            asked = ctx.model(replace(start, weights=weights))
-            answer = asked.loss_and_gradients(start.X, start.y)[1]
-            return as_float64(answer, start.weights, "gradients")
-
-        return gradient
-
-    return ctx.once(("own gradient", activation), make)
+    return ctx.once(("steep", activation), make)
 
 
-def require_right_gradient(ctx: Context, activation: str) -> None:
-    """Skip what would only repeat that the gradient is wrong."""
-    if own_gradient(ctx, activation) is not None:
-        raise RestsOn(f"gradients[{activation}]")
+def _epochs_done(ctx: Context, activation: str, epochs: int) -> float:
+    """How many steps the last bias, which moves most, has made at a rate that leaves gradients the same."""
+    start, found = fitted(ctx, Case(activation=activation, learning_rate=SLOW_RATE, steps=epochs))
+    slope = oracle.loss_and_gradients(start.weights, start.X, start.y, activation)[1][-1]
+    moved = start.weights[-1] - found[-1]
+    return float(np.vdot(moved, slope) / (SLOW_RATE * np.vdot(slope, slope)))
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Case:
-    """Training by ``fit``, and what it should do.
-
-    With more than one batch an epoch every row is the same example, so that no order of rows matters.
-    """
-
-    activation: str
-    learning_rate: float
-    steps: int = 1
-    weight_decay: float = 0.0
-    optimizer: str = "sgd"
-    batches: int = 1  # updates an epoch; ``steps`` counts them all
-    identical: bool = False  # one batch of rows that are all the same
-
-    @property
-    def text(self) -> str:
-        plural = "s" if self.steps > 1 else ""
-        kind = "full-batch" if self.batches == 1 else f"{self.batches}-batches-an-epoch"
-        options = f"{self.activation}, learning rate {self.learning_rate:g}"
-        options += f", weight decay {self.weight_decay:g}" if self.weight_decay else ""
-        return f"{self.steps} {kind} step{plural} of {self.optimizer} ({options})"
-
-
-def _fit(ctx: Context, case: _Case, *, batch_size: int = BATCH, seed: int = 0) -> tuple[Problem, list[Float]]:
-    """Train the submission; return the start and the weights afterwards."""
-    options: dict[str, Any] = {}
-    # What is left at its default is not passed, so that a submission need not offer it.
-    if case.weight_decay:
-        options["weight_decay"] = case.weight_decay
-    if case.optimizer != "sgd":
-        options["optimizer"] = case.optimizer
-    model, start = _posed(ctx, case.activation, seed=seed)
-    if case.batches > 1 or case.identical:
-        start = replace(start, X=np.repeat(start.X[:1], BATCH, axis=0), y=np.repeat(start.y[:1], BATCH))
-    model.fit(
-        start.X,
-        start.y,
-        epochs=case.steps // case.batches,
-        batch_size=batch_size // case.batches,
-        learning_rate=case.learning_rate,
-        **options,
+def _less_than_single(
+    what: str, errors: Sequence[float], found: Sequence[Float], right: Sequence[Float]
+) -> Failed:
+    """What is wrong in float32 alone: named where it is of the size of a shorter format's rounding."""
+    names = tensor_names(len(errors))
+    worst = int(np.argmax(errors))
+    typical = float(np.exp(np.mean(np.log(np.maximum(errors, 1e-12)))))
+    alike = all(
+        float(np.vdot(f, r)) > 0.99 * float(np.linalg.norm(f) * np.linalg.norm(r))
+        for f, r in zip(found, right)
     )
-    return start, as_float64(model.get_weights(), start.weights, "get_weights() after fit")
-
-
-def _posed(ctx: Context, activation: str, *, seed: int = 0) -> tuple[Model, Problem]:
-    return ctx.posed(ctx.problem(ctx.work_network(activation), activation, BATCH, "updates"), seed=seed)
+    known = None
+    for name, least, most in HALVES:
+        if alike and least < typical < most:
+            known = name
+    reason = f", the size of {known}'s rounding: compute in float32" if known else ""
+    return Failed(
+        f"with float32 weights {what} is off by {errors[worst]:.2g} in {names[worst]} "
+        f"(tolerance {tolerances.STEP_FLOAT32:g}), with float64 weights it is right{reason}",
+        diagnosis=known,
+    )
 
 
 def _adam(ctx: Context, decay: float) -> Evidence:
     """Adam belongs to the package part; from-scratch code that does not offer it loses nothing."""
-    activation = "tanh" if "tanh" in ctx.activations else ctx.activations[0]
-    case = _Case(activation=activation, learning_rate=1e-3, steps=10, weight_decay=decay, optimizer="adam")
+    activation = _one_of(ctx)
+    case = Case(activation=activation, learning_rate=1e-3, steps=10, weight_decay=decay, optimizer="adam")
     try:
-        return {"error": _compare(ctx, case)}
+        error = compare(ctx, case, adam_at_rates)
+        if not decay and own_gradient(ctx, activation) is None:
+            error = max(error, compare(ctx, collapse(case)))
+        return {"error": error}
     except SubmissionFault as fault:
         fault = _refused(fault, "optimizer='adam'")
         if ctx.part == "scratch" and fault.status is Status.NOT_PROVIDED:
@@ -216,119 +276,3 @@ def _refused(fault: SubmissionFault, option: str) -> SubmissionFault:
             Status.NOT_PROVIDED, f"fit does not offer {option} ({fault.message})", fault.detail
         )
     return fault
-
-
-def _expected(case: _Case, start: Problem, gradient: oracle.Gradient | None) -> list[list[Float]]:
-    """The weights after the case's steps, by every convention that is right.
-
-    Biases decayed, and not; with Adam, epsilon added after the bias correction, and before.
-    """
-    asked = (start.weights, start.X, start.y, start.activation)
-    found = []
-    for decay_biases in (True, False) if case.weight_decay else (True,):
-        options: dict[str, Any] = {
-            "learning_rate": case.learning_rate,
-            "weight_decay": case.weight_decay,
-            "decay_biases": decay_biases,
-            "gradient": gradient,
-        }
-        if case.optimizer == "adam":
-            paths = [oracle.adam(*asked, **options, corrected_epsilon=form) for form in (True, False)]
-        else:
-            paths = [oracle.sgd(*asked, **options)]
-        found += [next(islice(path, case.steps - 1, None)) for path in paths]
-    return found
-
-
-def _distance(start: Problem, found: list[Float], expected: list[Float]) -> float:
-    """The worst relative error of a tensor's displacement."""
-    return max(
-        float(np.linalg.norm(f - e)) / max(float(np.linalg.norm(e - s)), 1e-300)
-        for s, f, e in zip(start.weights, found, expected)
-    )
-
-
-def _compare(ctx: Context, case: _Case) -> float:
-    """Train, and compare displacements tensor by tensor; return the worst relative error, or raise Failed."""
-    own = own_gradient(ctx, case.activation)
-    if case.batches > 1 and own is not None:
-        raise RestsOn(f"gradients[{case.activation}]")
-    start, found = _fit(ctx, case)
-    if case.optimizer == "adam" and ctx.part == "scratch":
-        plain = _expected(replace(case, optimizer="sgd"), start, None)
-        if min(_distance(start, found, weights) for weights in plain) < 1e-3:
-            raise SubmissionFault(Status.NOT_PROVIDED, "fit(optimizer='adam') takes plain gradient steps")
-    choices = _expected(case, start, None)
-    if own is not None:
-        choices += _expected(case, start, own)
-    expected = min(choices, key=lambda weights: _distance(start, found, weights))
-    worst, wrong = 0.0, []
-    for name, s, f, e in zip(tensor_names(len(found)), start.weights, found, expected):
-        moved, error = float(np.linalg.norm(e - s)), float(np.linalg.norm(f - e))
-        worst = max(worst, error / moved if moved else error)
-        if not error <= _allowed(ctx, case, s, moved):
-            ratio = float(np.linalg.norm(f - s)) / moved if moved else float("inf")
-            relative = error / max(moved, 1e-300)
-            wrong.append(f"{name} moved {ratio:.4g} x as far as it should, error {relative:.2g}")
-    if wrong:
-        raise _wrong(ctx, case, start, found, wrong, diagnosed=own is None)
-    return worst
-
-
-def _draws_at_random(ctx: Context, case: _Case, start: Problem) -> bool:
-    """Whether training on rows that are all alike ends differently by the seed alone."""
-    alike = replace(case, identical=True)
-    (_, first), (_, second) = (_fit(ctx, alike, seed=seed) for seed in (0, 1))
-    for i, s in enumerate(start.weights):
-        moved = float(np.linalg.norm(first[i] - s))
-        # Weights drawn anew move as far as they are long: that is another mistake.
-        if i % 2 == 0 and moved > 0.5 * float(np.linalg.norm(s)):
-            return False
-    return any(
-        float(np.linalg.norm(a - b)) > 1e-2 * float(np.linalg.norm(a - s))
-        for s, a, b in zip(start.weights, first, second)
-    )
-
-
-def _allowed(ctx: Context, case: _Case, start: Float, moved: float) -> float:
-    """Float32 weights carry their own rounding into a displacement, once a step."""
-    base = tolerances.UPDATE_FLOAT32 if ctx.float32 else tolerances.UPDATE_FLOAT64
-    if case.optimizer == "adam":
-        base = max(base, tolerances.ADAM)
-    rounding = 4.0 * np.sqrt(case.steps) * FLOAT32_EPS * float(np.linalg.norm(start)) if ctx.float32 else 0.0
-    return float(base * moved + rounding)
-
-
-def _wrong(
-    ctx: Context, case: _Case, start: Problem, found: list[Float], wrong: list[str], *, diagnosed: bool
-) -> Failed:
-    known = _known(case, start, found) if diagnosed else None
-    if diagnosed and known is None and case.optimizer == "sgd" and _draws_at_random(ctx, case, start):
-        return Failed(
-            f"{case.text} went wrong, and on rows that are all alike its end depends on the seed: "
-            "something is drawn at random (dropout, noise)",
-            diagnosis="training_random",
-            detail="\n".join(wrong),
-        )
-    more = f", and {len(wrong) - 1} more tensors" if len(wrong) > 1 else ""
-    message = f"{case.text}: {wrong[0]}{more}"
-    return failed(message, known, detail="\n".join(wrong))
-
-
-def _known(case: _Case, start: Problem, found: list[Float]) -> Diagnosis | None:
-    if case.batches > 1 and not case.weight_decay:
-        return diagnosis.batches(
-            start,
-            found,
-            learning_rate=case.learning_rate,
-            epochs=case.steps // case.batches,
-            batches=case.batches,
-        )
-    return diagnosis.update(
-        start,
-        found,
-        learning_rate=case.learning_rate,
-        steps=case.steps,
-        weight_decay=case.weight_decay,
-        optimizer=case.optimizer,
-    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.diagnosis import clipping as _clipping
 from harness.diagnosis import forward as _forward
 from harness.diagnosis import gradients as _gradients
 from harness.diagnosis import initialisation as _initialisation
@@ -16,17 +17,23 @@ from harness.diagnosis import loss as _loss
 from harness.diagnosis import shapes as _shapes
 from harness.diagnosis import storage as _storage
 from harness.diagnosis import update as _update
+from harness.diagnosis.laws import Observed
+from harness.diagnosis.trajectory import Trajectory
 from harness.diagnosis.types import Diagnosis, Posed
 from harness.oracle import Float
 
 __all__ = [
     "Diagnosis",
+    "Observed",
     "Posed",
     "forward",
     "gradients",
     "initialisation",
+    "large_step",
+    "later_steps",
     "loss",
     "shapes",
+    "steps",
     "stored",
     "update",
 ]
@@ -69,25 +76,39 @@ def update(
     steps: int = 1,
     weight_decay: float = 0.0,
     optimizer: str = "sgd",
+    batches: int = 1,
 ) -> Diagnosis | None:
-    """Name the mistake that gives these weights after full-batch steps from the problem's weights."""
-    return _update.diagnose(
+    """Name the mistake that gives these weights after steps from the problem's weights.
+
+    ``steps`` counts all updates; with several ``batches`` an epoch all of them hold the problem's rows.
+    """
+    path = Trajectory(
         problem,
-        found,
         learning_rate=learning_rate,
         steps=steps,
         weight_decay=weight_decay,
         optimizer=optimizer,
+        batches=batches,
     )
+    return _update.diagnose(path, found)
 
 
-def batches(
-    problem: Posed, found: Sequence[Float], *, learning_rate: float, epochs: int, batches: int
-) -> Diagnosis | None:
-    """Name the mistake in a loop over batches that all hold the problem's rows; ``found`` are weights."""
-    return _update.diagnose_batches(
-        problem, found, learning_rate=learning_rate, epochs=epochs, batches=batches
-    )
+def steps(observed: Sequence[Observed], second: Observed | None = None) -> Diagnosis | None:
+    """Name the mistake in full-batch steps at several rates and of several batches.
+
+    ``second`` is the step after the first of them.
+    """
+    return _update.diagnose_steps(observed, second)
+
+
+def later_steps(observed: Sequence[Observed]) -> Diagnosis | None:
+    """Name the mistake in full-batch steps, each from the weights before it, of which the first is right."""
+    return _update.diagnose_later(observed)
+
+
+def large_step(problem: Posed, found: Sequence[Float], *, learning_rate: float) -> Diagnosis | None:
+    """Name what is done to a large gradient in a step, where small ones are left as they are."""
+    return _clipping.diagnose(Trajectory(problem, learning_rate=learning_rate), found)
 
 
 def initialisation(layer_sizes: Sequence[int], found: Sequence[Float]) -> Diagnosis | None:

@@ -14,7 +14,8 @@ Listed = Iterator[tuple[str, str, Callable[[], Weights]]]
 
 def adaptive(path: Trajectory) -> Iterator[Hypothesis]:
     """Yield the mistakes of Adam without weight decay."""
-    for listed in (_bias_correction(path), _details(path), _others(path)):
+    unasked = () if path.costly else _decays(path)
+    for listed in (unasked, _bias_correction(path), _batches(path), _details(path), _others(path)):
         for name, sentence, predict in listed:
             yield Hypothesis(id=name, sentence=sentence, predict=predict)
 
@@ -67,6 +68,23 @@ def _bias_correction(path: Trajectory) -> Listed:
         "adam_t_off_by_one",
         "the step count of the bias correction starts at 2, it should at 1",
         lambda: path.adam(count=lambda number, tensor: number + 2),
+    )
+
+
+def _batches(path: Trajectory) -> Listed:
+    """Mistakes of the step count where an epoch has several updates."""
+    batches = path.batches
+    if batches == 1:
+        return
+    yield (
+        "adam_t_counts_epochs",
+        "the step count goes up once an epoch: it should once for each update",
+        lambda: path.adam(count=lambda number, tensor: number // batches + 1),
+    )
+    yield (
+        "adam_t_reset",
+        "the step count of the bias correction starts again each epoch",
+        lambda: path.adam(count=lambda number, tensor: number % batches + 1),
     )
 
 
@@ -134,6 +152,11 @@ def _details(path: Trajectory) -> Listed:
             lambda: path.adam(steps=path.steps - 1),
         )
     yield "no_update", "fit leaves every weight as it was", lambda: [np.zeros_like(w) for w in path.start]
+    yield (
+        "learning_rate_squared",
+        "the step is multiplied by the learning rate twice",
+        lambda: path.adam(rate=path.learning_rate**2),
+    )
     for rate in (0.1, 0.01, 0.001, 0.0001):
         if abs(rate - path.learning_rate) > 1e-9:
             yield (
@@ -141,6 +164,19 @@ def _details(path: Trajectory) -> Listed:
                 f"the steps are those of learning rate {rate:g}, {path.learning_rate:g} was asked for",
                 lambda rate=rate: path.adam(rate=rate),  # type: ignore[misc]
             )
+
+
+def _decays(path: Trajectory) -> Listed:
+    """Weight decay that nobody asked for, such as the one that AdamW has unless it is told otherwise."""
+    for strength in (0.01, 0.001, 1e-4, 5e-4, 0.1, 0.05):
+        for of_biases, who in ((1.0, "weights and biases"), (0.0, "weights")):
+            decays = [strength * (of_biases if i % 2 else 1.0) for i in range(len(path.start))]
+            for decoupled, how in ((path.learning_rate, "as in AdamW "), (0.0, "")):
+                yield (
+                    "weight_decay_spurious",
+                    f"{who} decay by {strength:g} {how}although no weight decay was asked for",
+                    lambda d=decays, c=decoupled: path.adam(decays=d, decoupled=c),  # type: ignore[misc]
+                )
 
 
 def _aliased(path: Trajectory) -> Step:
@@ -184,7 +220,15 @@ def _others(path: Trajectory) -> Listed:
         return path.run(step)
 
     yield "adam_is_adagrad", "fit(optimizer='adam') runs Adagrad", adagrad
-    yield "adam_is_amsgrad", "fit(optimizer='adam') runs AMSGrad", lambda: path.run(_amsgrad(path))
+    yield "adam_is_adamax", "fit(optimizer='adam') runs Adamax", lambda: path.run(_adamax(path))
+    yield "adam_is_nadam", "fit(optimizer='adam') runs NAdam", lambda: path.run(_nadam(path))
+    for corrected in (False, True):
+        yield (
+            "adam_is_amsgrad",
+            "fit(optimizer='adam') runs AMSGrad: it divides by the largest running mean so far, "
+            "it should by the current one",
+            lambda c=corrected: path.run(_amsgrad(path, c)),  # type: ignore[misc]
+        )
 
 
 def _heavy(path: Trajectory) -> Step:
@@ -199,7 +243,8 @@ def _heavy(path: Trajectory) -> Step:
     return step
 
 
-def _amsgrad(path: Trajectory) -> Step:
+def _amsgrad(path: Trajectory, corrected: bool) -> Step:
+    """AMSGrad, whose maximum is taken of the second mean as it is (PyTorch) or after its bias correction."""
     m, v, top = ([np.zeros_like(w) for w in path.start] for _ in range(3))
 
     def step(number: int, weights: Weights, gradients: Weights) -> Weights:
@@ -207,9 +252,47 @@ def _amsgrad(path: Trajectory) -> Step:
         for i, (w, g) in enumerate(zip(weights, gradients)):
             m[i] = 0.9 * m[i] + 0.1 * g
             v[i] = 0.999 * v[i] + 0.001 * g * g
-            top[i] = np.maximum(top[i], v[i])
-            size = np.sqrt(top[i] / (1 - 0.999**t)) + 1e-8
+            now = 1 - 0.999**t
+            top[i] = np.maximum(top[i], v[i] / now if corrected else v[i])
+            size = np.sqrt(top[i] if corrected else top[i] / now) + 1e-8
             after.append(w - path.learning_rate * m[i] / (1 - 0.9**t) / size)
+        return after
+
+    return step
+
+
+def _adamax(path: Trajectory) -> Step:
+    m, top = ([np.zeros_like(w) for w in path.start] for _ in range(2))
+
+    def step(number: int, weights: Weights, gradients: Weights) -> Weights:
+        for i, g in enumerate(gradients):
+            m[i] = 0.9 * m[i] + 0.1 * g
+            top[i] = np.maximum(0.999 * top[i], np.abs(g) + 1e-8)
+        rate = path.learning_rate / (1 - 0.9 ** (number + 1))
+        return [w - rate * mean / size for w, mean, size in zip(weights, m, top)]
+
+    return step
+
+
+def _nadam(path: Trajectory) -> Step:
+    """NAdam as PyTorch computes it (Dozat 2016, with its schedule of the momentum)."""
+    m, v = ([np.zeros_like(w) for w in path.start] for _ in range(2))
+    product = [1.0]
+
+    def momentum(t: int) -> float:
+        return float(0.9 * (1 - 0.5 * 0.96 ** (t * 0.004)))
+
+    def step(number: int, weights: Weights, gradients: Weights) -> Weights:
+        t = number + 1
+        now, following = momentum(t), momentum(t + 1)
+        product[0] = now if t == 1 else product[0] * now
+        after = []
+        for i, (w, g) in enumerate(zip(weights, gradients)):
+            m[i] = 0.9 * m[i] + 0.1 * g
+            v[i] = 0.999 * v[i] + 0.001 * g * g
+            size = np.sqrt(v[i] / (1 - 0.999**t)) + 1e-8
+            ahead = following * m[i] / (1 - product[0] * following)
+            after.append(w - path.learning_rate * ((1 - now) * g / (1 - product[0]) + ahead) / size)
         return after
 
     return step

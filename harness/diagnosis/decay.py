@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import combinations
 
 import numpy as np
 
@@ -17,6 +18,52 @@ def decay(path: Trajectory, found: Weights) -> Iterator[Hypothesis]:
     for name, sentence, step in _forms(path):
         yield hypothesis(name, sentence, lambda step=step: path.run(step))  # type: ignore[misc]
     yield from _some(path, found)
+    if path.batches > 1:
+        yield from _once_an_epoch(path)
+
+
+def _once_an_epoch(path: Trajectory) -> Iterator[Hypothesis]:
+    """The decay is that of epochs, where every update should have it."""
+    asked, rate, batches = path.weight_decay, path.learning_rate, path.batches
+    for decayed in (path.every, path.matrices):
+        for when, place in (("first", 0), ("last", batches - 1)):
+
+            def in_gradient(
+                number: int,
+                weights: Weights,
+                gradients: Weights,
+                d: frozenset[int] = decayed,
+                place: int = place,
+            ) -> Weights:
+                strength = asked if number % batches == place else 0.0
+                return [
+                    w - rate * (g + (strength * w if i in d else 0.0))
+                    for i, (w, g) in enumerate(zip(weights, gradients))
+                ]
+
+            yield hypothesis(
+                "weight_decay_once_an_epoch",
+                f"only the {when} of an epoch's {batches} updates decays: every update should",
+                lambda step=in_gradient: path.run(step),  # type: ignore[misc]
+            )
+        for factor, how in ((rate, ""), (1.0, ", and not multiplied by the learning rate")):
+
+            def afterwards(
+                number: int,
+                weights: Weights,
+                gradients: Weights,
+                d: frozenset[int] = decayed,
+                factor: float = factor,
+            ) -> Weights:
+                kept = 1.0 - factor * asked if (number + 1) % batches == 0 else 1.0
+                moved = [w - rate * g for w, g in zip(weights, gradients)]
+                return [w * kept if i in d else w for i, w in enumerate(moved)]
+
+            yield hypothesis(
+                "weight_decay_once_an_epoch",
+                f"weights decay once, at the end of the epoch{how}: every update should",
+                lambda step=afterwards: path.run(step),  # type: ignore[misc]
+            )
 
 
 def _wrong_strengths(path: Trajectory, run: Callable[..., Weights]) -> Iterator[Hypothesis]:
@@ -124,3 +171,23 @@ def adam_decay(path: Trajectory) -> Iterator[Hypothesis]:
                 f"weight decay is taken off the weights, as in AdamW{how}: add it to the gradient (L2)",
                 lambda f=factor, b=of_biases: path.adam(decoupled=f, decays=path.decays(1.0, b)),  # type: ignore[misc]
             )
+    if not path.costly:
+        yield from _some_in_adam(path)
+
+
+def _some_in_adam(path: Trajectory) -> Iterator[Hypothesis]:
+    """The decay reaches some layers' weights and not others'; the biases of all, of those, or none."""
+    layers = range(path.depth)
+    for count in range(1, path.depth):
+        for chosen in combinations(layers, count):
+            weights = frozenset(2 * layer for layer in chosen)
+            own = frozenset(2 * layer + 1 for layer in chosen)
+            for biases in (frozenset[int](), own, path.biases):
+                reached = weights | biases
+                missed = ", ".join(f"{'Wb'[i % 2]}{i // 2 + 1}" for i in sorted(path.every - reached))
+                strengths = [path.weight_decay if i in reached else 0.0 for i in sorted(path.every)]
+                yield hypothesis(
+                    "weight_decay_some_tensors",
+                    f"{missed} do not decay, the others do",
+                    lambda s=strengths: path.adam(decays=s),  # type: ignore[misc]
+                )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
-from harness.diagnosis.fitting import fit_constant, ratio
+from harness.diagnosis.fitting import ratio
 from harness.diagnosis.passes import Pass
+from harness.diagnosis.schedules import constants, fit_strength, schedules
 from harness.diagnosis.tampering import tampering
-from harness.diagnosis.trajectory import Step, Trajectory, Weights, hypothesis
+from harness.diagnosis.trajectory import Trajectory, Weights, hypothesis
 from harness.diagnosis.types import Hypothesis
-from harness.oracle import Float
 
 ROUND_RATES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)
 
@@ -19,11 +19,12 @@ ROUND_RATES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)
 def descent(path: Trajectory, found: Weights) -> Iterator[Hypothesis]:
     """Yield the mistakes of gradient descent without weight decay; ``found`` are displacements."""
     yield from _counts(path)
-    yield from _rates(path, found)
+    yield from _rates(path)
+    yield from schedules(path, found)
     yield from _memory(path, found)
     if not path.costly:
         yield from _order(path)
-        yield from tampering(path)
+        yield from tampering(path, found)
 
 
 def still(path: Trajectory, found: Weights) -> Iterator[Hypothesis]:
@@ -106,7 +107,7 @@ def _counts(path: Trajectory) -> Iterator[Hypothesis]:
         )
 
 
-def _rates(path: Trajectory, found: Weights) -> Iterator[Hypothesis]:
+def _rates(path: Trajectory) -> Iterator[Hypothesis]:
     asked = path.learning_rate
     for rate in ROUND_RATES:
         if abs(rate - asked) > 1e-9 and not path.costly:
@@ -115,29 +116,6 @@ def _rates(path: Trajectory, found: Weights) -> Iterator[Hypothesis]:
                 f"the steps are those of learning rate {rate:g}, {asked:g} was asked for",
                 lambda rate=rate: path.descend(factor=rate / asked),  # type: ignore[misc]
             )
-    if path.steps < 2:
-        return
-
-    def scheduled(decay: float) -> Weights:
-        return path.run(_with_rates(path, lambda number: asked * decay**number))
-
-    for shrink in _constants(path, scheduled, found, (0.9, 0.95, 0.99, 0.5, 0.1)):
-        if 0.05 < shrink < 1.5 and abs(shrink - 1.0) > 1e-6:
-            yield hypothesis(
-                "learning_rate_decays",
-                (
-                    f"the learning rate is multiplied by {shrink:.4g} after "
-                    "each epoch: it should stay as asked for"
-                ),
-                lambda s=shrink: scheduled(s),  # type: ignore[misc]
-            )
-    sentence = "the learning rate is divided by the number of the epoch: it should stay as asked for"
-    inverse = _with_rates(path, lambda number: asked / (number + 1))
-    yield hypothesis("learning_rate_decays", sentence, lambda: path.run(inverse))
-
-
-def _with_rates(path: Trajectory, rate: Callable[[int], float]) -> Step:
-    return lambda number, weights, gradients: [w - rate(number) * g for w, g in zip(weights, gradients)]
 
 
 def _order(path: Trajectory) -> Iterator[Hypothesis]:
@@ -201,12 +179,12 @@ def _memory(path: Trajectory, found: Weights) -> Iterator[Hypothesis]:
         return [w - path.learning_rate * g for w, g in zip(weights, path.first_gradient)]
 
     yield hypothesis("stale_gradient", "every step uses the gradient of the first", lambda: path.run(fixed))
-    for nesterov in (False, True):
+    for kind in ("heavy", "nesterov", "dampened"):
 
-        def carried(beta: float, nesterov: bool = nesterov) -> Weights:
-            return _momentum(path, beta, nesterov=nesterov)
+        def carried(beta: float, kind: str = kind) -> Weights:
+            return _momentum(path, beta, kind=kind)
 
-        for beta in _constants(path, carried, found, (0.5, 0.9, 0.95, 0.99)):
+        for beta in constants(path, carried, found, (0.5, 0.9, 0.95, 0.99)):
             if 1e-4 < beta < 0.9999:
                 yield hypothesis(
                     "momentum_spurious",
@@ -215,14 +193,17 @@ def _memory(path: Trajectory, found: Weights) -> Iterator[Hypothesis]:
                 )
 
 
-def _momentum(path: Trajectory, beta: float, *, nesterov: bool = False) -> Weights:
+def _momentum(path: Trajectory, beta: float, *, kind: str = "heavy") -> Weights:
+    """Momentum; dampened, it is a running mean that starts with the first gradient."""
     speed = [np.zeros_like(w) for w in path.start]
 
     def step(number: int, weights: Weights, gradients: Weights) -> Weights:
         after = []
         for i, (w, g) in enumerate(zip(weights, gradients)):
-            speed[i] = beta * speed[i] + g
-            after.append(w - path.learning_rate * (g + beta * speed[i] if nesterov else speed[i]))
+            share = 1.0 - beta if kind == "dampened" and number > 0 else 1.0
+            speed[i] = beta * speed[i] + share * g
+            used = g + beta * speed[i] if kind == "nesterov" else speed[i]
+            after.append(w - path.learning_rate * used)
         return after
 
     return path.run(step)
@@ -237,7 +218,7 @@ def spurious_decay(path: Trajectory, found: Weights) -> Iterator[Hypothesis]:
         def predict(strength: float, decayed: frozenset[int] = decayed) -> Weights:
             return path.descend(decays=[strength if i in decayed else 0.0 for i in range(len(found))])
 
-        strength = _fit(predict, found, _first_guess(path, found, decayed))
+        strength = fit_strength(predict, found, _first_guess(path, found, decayed))
         if strength is not None and strength != 0.0 and abs(strength) < 1.0 / max(path.learning_rate, 1e-12):
             yield hypothesis(
                 "weight_decay_spurious",
@@ -252,20 +233,3 @@ def _first_guess(path: Trajectory, found: Weights, decayed: frozenset[int]) -> f
     flat = np.concatenate([rest[i].ravel() for i in chosen])
     whole = np.concatenate([path.start[i].ravel() for i in chosen])
     return -ratio(flat, whole) / (path.learning_rate * path.steps)
-
-
-def _constants(
-    path: Trajectory, predict: Callable[[float], Weights], found: Weights, likely: Sequence[float]
-) -> Sequence[float]:
-    """Return the constants to try: the one fitted, from the first likely one on, or the likely ones."""
-    if path.costly:
-        return likely
-    fitted = _fit(predict, found, likely[0])
-    return () if fitted is None else (fitted,)
-
-
-def _fit(predict: Callable[[float], Weights], found: Weights, start: float) -> float | None:
-    def flat(value: float) -> Float:
-        return np.concatenate([d.ravel() for d in predict(value)])
-
-    return fit_constant(flat, np.concatenate([d.ravel() for d in found]), start)

@@ -6,15 +6,19 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from harness.diagnosis.clipping import cut_weights
 from harness.diagnosis.storage import ROUNDINGS, Keep
 from harness.diagnosis.trajectory import Step, Trajectory, Weights, hypothesis
 from harness.diagnosis.types import Hypothesis
 
 
-def tampering(path: Trajectory) -> Iterator[Hypothesis]:
+def tampering(path: Trajectory, found: Weights) -> Iterator[Hypothesis]:
     """Yield the mistakes of clipped and scaled gradients and of rounded weights."""
     yield from _clipping(path)
     yield from _arithmetic(path)
+    if path.steps == 1:
+        yield from cut_weights(path, found)
+        yield from _adaptive(path)
 
 
 def _clipping(path: Trajectory) -> Iterator[Hypothesis]:
@@ -79,3 +83,22 @@ def _arithmetic(path: Trajectory) -> Iterator[Hypothesis]:
             sentence,
             lambda f=factor: path.run(lambda number, weights, gradients: [-f * g for g in gradients]),  # type: ignore[misc]
         )
+
+
+def _adaptive(path: Trajectory) -> Iterator[Hypothesis]:
+    """Another optimizer's first step: next to equally long in every entry, by what epsilon leaves."""
+    rate = path.learning_rate
+    for name, size, epsilons in (
+        ("Adam", 1.0, (1e-8, 1e-7, 1e-8 / np.sqrt(1e-3), 1e-6)),
+        ("RMSprop", np.sqrt(0.1), (1e-8, 1e-7, 1e-6)),
+        ("RMSprop", np.sqrt(0.01), (1e-8, 1e-7, 1e-6)),
+    ):
+        for epsilon in epsilons:
+            yield hypothesis(
+                "sgd_is_adaptive",
+                f"every entry's first step is about as long, as that of {name} is: "
+                "plain gradient descent was asked for",
+                lambda size=size, epsilon=epsilon: [  # type: ignore[misc]
+                    -rate * g / (size * np.abs(g) + epsilon) for g in path.first_gradient
+                ],
+            )

@@ -21,14 +21,23 @@ def hypothesis(name: str, sentence: str, predict: Callable[[], Weights | None]) 
 
 
 class Trajectory:
-    """What was asked of ``fit``: full-batch steps from a problem's weights, and what they should give."""
+    """What was asked of ``fit``: steps on batches that all hold a problem's rows, and what they give."""
 
     def __init__(
-        self, problem: Posed, *, learning_rate: float, steps: int, weight_decay: float, optimizer: str
+        self,
+        problem: Posed,
+        *,
+        learning_rate: float,
+        steps: int = 1,
+        weight_decay: float = 0.0,
+        optimizer: str = "sgd",
+        batches: int = 1,
     ) -> None:
         self.problem = problem
         self.learning_rate = learning_rate
         self.steps = steps
+        self.batches = batches  # updates an epoch; ``steps`` counts them all
+        self.epochs = steps // batches
         self.weight_decay = weight_decay
         self.optimizer = optimizer
         self.start: Weights = [w.astype(np.float64) for w in problem.weights]

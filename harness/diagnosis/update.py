@@ -9,14 +9,17 @@ import numpy as np
 
 from harness.diagnosis import gradients, storage
 from harness.diagnosis.adaptive import adaptive
+from harness.diagnosis.batches import of_batches
 from harness.diagnosis.decay import adam_decay, decay
 from harness.diagnosis.descent import descent, spurious_decay, still
 from harness.diagnosis.fitting import name
 from harness.diagnosis.forward import changed_inputs
+from harness.diagnosis.laws import Observed, law
 from harness.diagnosis.passes import Pass
 from harness.diagnosis.restart import reinitialised
-from harness.diagnosis.trajectory import Step, Trajectory, Weights, hypothesis
-from harness.diagnosis.types import Diagnosis, Hypothesis, Posed
+from harness.diagnosis.targets import targets
+from harness.diagnosis.trajectory import Trajectory, Weights, hypothesis
+from harness.diagnosis.types import Diagnosis, Hypothesis
 from harness.diagnosis.usage import usage
 from harness.oracle import Float
 
@@ -35,41 +38,58 @@ _RENAMED = frozenset(
 _FLOAT32_EPS = 2.0**-23
 
 
-def diagnose(
-    problem: Posed,
-    found: Sequence[Float],
-    *,
-    learning_rate: float,
-    steps: int,
-    weight_decay: float,
-    optimizer: str,
-) -> Diagnosis | None:
-    """Name the mistake that gives these weights after full-batch steps from the problem's weights."""
-    path = Trajectory(
-        problem,
-        learning_rate=learning_rate,
-        steps=steps,
-        weight_decay=weight_decay,
-        optimizer=optimizer,
-    )
+def diagnose(path: Trajectory, found: Sequence[Float]) -> Diagnosis | None:
+    """Name the mistake that gives these weights after what was asked of ``fit``."""
     moved = _moved(path, found)
     if moved is None:
         return None
     return name(moved, _nearest(path, moved), hypotheses(path, moved), rounding=_rounding(path))
 
 
-def diagnose_batches(
-    problem: Posed, found: Sequence[Float], *, learning_rate: float, epochs: int, batches: int
-) -> Diagnosis | None:
-    """Name the mistake that gives these weights after epochs of batches that all hold the problem's rows."""
-    path = Trajectory(
-        problem, learning_rate=learning_rate, steps=epochs * batches, weight_decay=0.0, optimizer="sgd"
-    )
-    moved = _moved(path, found)
-    if moved is None:
+def diagnose_steps(steps: Sequence[Observed], second: Observed | None) -> Diagnosis | None:
+    """Name the mistake that gives each of these steps, and the one after the first of them."""
+    if all(step.factor for step in steps):
+        return law(steps, second)
+    known = [found for step in steps if (found := _alone(step)) is not None]
+    later = _alone(second) if second else None
+    # One step alone may fit a mistake by accident of its rate; some steps may be too short to tell.
+    if len({found.id for found in known}) != 1 or len(known) < 2:
         return None
-    right = path.after(path.steps)
-    return name(moved, right, _of_batches(path, epochs, batches), rounding=_rounding(path))
+    # Training that stands still after its first step, as with a fixed number of epochs, contradicts nothing.
+    if later is not None and later.id not in (known[0].id, "no_update"):
+        return None
+    if known[0].id == "gradient_sign_only" and second is not None and later is None:
+        return None  # Adagrad's first step is one too
+    return known[0]
+
+
+def _alone(step: Observed) -> Diagnosis | None:
+    return diagnose(Trajectory(step.problem, learning_rate=step.learning_rate), step.found)
+
+
+def diagnose_later(steps: Sequence[Observed]) -> Diagnosis | None:
+    """Name the mistake in a run of steps, each from the weights before it, of which the first is right."""
+    number = next((i for i, step in enumerate(steps) if not step.factor or not step.factor.is_like(1.0)), 0)
+    first = steps[number]
+    path = Trajectory(first.problem, learning_rate=first.learning_rate)
+    moved = _moved(path, first.found)
+    if moved is None or number == 0:
+        return None
+    if first.factor is not None:
+        values = [step.factor.value for step in steps[number:] if step.factor is not None]
+        falls = len(values) == len(steps) - number and all(0.0 < value < 0.995 for value in values)
+        if not falls:
+            return None
+        return Diagnosis(
+            id="learning_rate_decays",
+            sentence=f"step {number + 1} is {values[0]:.4g} x as long as the learning rate says, "
+            f"those before are right, step {len(steps)} is {values[-1]:.4g} x: it should stay as asked for",
+        )
+    net = Pass.of(first.problem)
+    listed = [*usage(path, net, moved), *targets(path, net, moved)]
+    known = name(moved, path.after(1), listed, rounding=_rounding(path))
+    when = "from the second epoch on" if number == 1 else f"in epoch {number + 1}"
+    return replace(known, sentence=f"{when}, {known.sentence}") if known else None
 
 
 def _moved(path: Trajectory, found: Sequence[Float]) -> Weights | None:
@@ -85,35 +105,6 @@ def _rounding(path: Trajectory) -> list[float]:
     return [4.0 * np.sqrt(path.steps) * _FLOAT32_EPS * float(np.linalg.norm(s)) for s in path.start]
 
 
-def _of_batches(path: Trajectory, epochs: int, batches: int) -> Iterator[Hypothesis]:
-    """Mistakes of the loop over batches, which one batch an epoch does not show."""
-    for factor, how in ((batches, "by all its batches' gradients summed"), (1, "as long as one batch's")):
-        yield hypothesis(
-            "one_update_an_epoch",
-            f"an epoch of {batches} batches makes one update, {how}: update after every batch",
-            lambda factor=factor: path.descend(factor=factor, steps=epochs),  # type: ignore[misc]
-        )
-    for length, when in ((batches, "within an epoch"), (epochs * batches, "from the first update on")):
-        yield hypothesis(
-            "gradient_accumulated",
-            f"gradients add up over the batches {when}: set them to zero before each backward pass",
-            lambda length=length: path.run(_accumulating(path, length)),  # type: ignore[misc]
-        )
-
-
-def _accumulating(path: Trajectory, length: int) -> Step:
-    """A step by the sum of the gradients since the last multiple of ``length``."""
-    held: list[Weights] = []
-
-    def step(number: int, weights: Weights, gradients: Weights) -> Weights:
-        if number % length == 0:
-            held.clear()
-        held.append(gradients)
-        return [w - path.learning_rate * sum(each) for w, each in zip(weights, zip(*held))]
-
-    return step
-
-
 def hypotheses(path: Trajectory, found: Weights) -> Iterator[Hypothesis]:
     """Yield every known mistake of an update; ``found`` are displacements, to which constants are fitted."""
     if path.learning_rate == 0.0:
@@ -123,6 +114,8 @@ def hypotheses(path: Trajectory, found: Weights) -> Iterator[Hypothesis]:
         yield from still(path, found)
     elif path.weight_decay:
         yield from decay(path, found)
+    elif path.batches > 1:
+        yield from of_batches(path, found)
     else:
         yield from descent(path, found)
         yield from still(path, found)
@@ -133,6 +126,7 @@ def hypotheses(path: Trajectory, found: Weights) -> Iterator[Hypothesis]:
             yield from _of_gradients(path, net, found)
             yield from _of_inputs(path, net)
             yield from usage(path, net, found)
+            yield from targets(path, net, found)
 
 
 def _nearest(path: Trajectory, moved: Weights) -> Weights:

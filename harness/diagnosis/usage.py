@@ -28,7 +28,7 @@ def usage(path: Trajectory, net: Pass, found: Weights) -> Iterator[Hypothesis]:
     """Yield the mistake that the rows and labels used by one step amount to, if they can be read."""
     if path.steps != 1 or net.n > net.features or net.n < 4:
         return
-    deltas = _solved(path, net, found)
+    deltas = solved(path, net, found)
     if deltas is None:
         return
     for total in _divisors(net.n):
@@ -41,8 +41,11 @@ def usage(path: Trajectory, net: Pass, found: Weights) -> Iterator[Hypothesis]:
             return
 
 
-def _solved(path: Trajectory, net: Pass, found: Weights) -> Float | None:
-    """Every row's delta in the first layer, divided by the number of rows that the step averaged over."""
+def solved(path: Trajectory, net: Pass, found: Weights) -> Float | None:
+    """Return every row's delta in the first layer, divided by the number of rows that the step averaged over.
+
+    None where the step is no sum over these rows.
+    """
     gradient = -found[0] / path.learning_rate
     solution, _, rank, _ = np.linalg.lstsq(net.X.T, gradient, rcond=1e-8)
     rest = float(np.linalg.norm(net.X.T @ solution - gradient))

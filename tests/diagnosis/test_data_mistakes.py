@@ -155,3 +155,49 @@ def test_labels_that_are_none_of_the_batch_get_no_name():
         y = rng.integers(0, 5, ROWS)
         if sorted(y) != sorted(case.y):
             assert named(case, stepped(case, case.X, y)) is None
+
+
+def later(case, X, y):
+    """A right first step, and a second that uses other rows or labels."""
+    first = stepped(case, case.X, case.y)
+    after = replace(case, weights=first)
+    second = stepped(after, X, y)
+    return [
+        diagnosis.Observed(problem=case, learning_rate=RATE, found=first),
+        diagnosis.Observed(problem=after, learning_rate=RATE, found=second),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["sigmoid", "tanh"])
+def test_labels_that_are_lost_from_the_second_epoch_are_named(kind):
+    case = problem(kind)
+    known = diagnosis.later_steps(later(case, case.X, np.roll(case.y, 1)))
+    assert known.id == "xy_shuffled_apart"
+    assert known.sentence.startswith("from the second epoch on, ")
+    assert diagnosis.later_steps(later(case, case.X, case.y)) is None
+
+
+@pytest.mark.parametrize("kind", ["sigmoid", "tanh"])
+def test_a_one_hot_array_that_is_not_cleared_is_named(kind):
+    case = problem(kind)
+    first = stepped(case, case.X, case.y)
+    after = replace(case, weights=first)
+    # Each row's target holds its own class and that of the row that stood in its place before.
+    targets = np.maximum(np.eye(5)[case.y], np.eye(5)[np.roll(case.y, 2)])
+    others = iter(targets)
+    gradients = by_rows.gradients(after, delta=lambda p, label, z: p - next(others))[0]
+    found = [w - RATE * g for w, g in zip(first, gradients)]
+    known = diagnosis.later_steps(
+        [
+            diagnosis.Observed(problem=case, learning_rate=RATE, found=first),
+            diagnosis.Observed(problem=after, learning_rate=RATE, found=found),
+        ]
+    )
+    assert known.id == "one_hot_not_cleared"
+
+
+@pytest.mark.parametrize("kind", ["sigmoid", "tanh"])
+def test_renamed_classes_are_named(kind):
+    case = problem(kind)
+    names = np.array([3, 0, 4, 1, 1])
+    assert named(case, stepped(case, case.X, names[case.y])) == "labels_renamed"

@@ -1,5 +1,7 @@
 """Mistakes of the update, made by PyTorch's optimizers and by plain loops, get their names."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -421,3 +423,271 @@ def test_at_learning_rate_zero_what_moves_is_named():
     assert named(case, [w.astype(np.float16).astype(float) for w in case.weights], **asked) == "float16"
     assert named(case, [np.round(w, 2) for w in case.weights], **asked) == "weights_rounded"
     assert named(case, case.weights, **asked) is None
+
+
+def observed(run, *, rate=RATE, rows=7, kind="tanh"):
+    """One step at a rate, by a function of (case, rate, number of steps)."""
+    case = by_rows.make(kind, rows=rows)
+    return diagnosis.Observed(problem=case, learning_rate=rate, found=run(case, rate, 1))
+
+
+def at_rates(run, kind="tanh"):
+    """Steps at three rates and of two batches, and the step after the first, as the checks take them."""
+    steps = [observed(run, rate=rate, rows=rows, kind=kind) for rate, rows in SETTINGS]
+    case = by_rows.make(kind)
+    after = replace(case, weights=steps[0].found)
+    second = diagnosis.Observed(problem=after, learning_rate=RATE, found=run(case, RATE, 2))
+    return steps, second
+
+
+SETTINGS = ((RATE, 7), (0.4, 7), (0.05, 7), (RATE, 10))
+
+
+def lengthened(factor):
+    """Steps of gradient descent, ``factor`` (case, rate, number, gradients) times as long."""
+
+    def run(case, rate, steps):
+        def step(net, gs, number):
+            return [-rate * factor(case, rate, number, gs) * g for g in gs]
+
+        return train(case, step, steps)
+
+    return run
+
+
+def by_rule(make):
+    """Training by a torch optimizer that is made of (weights, rate)."""
+    return lambda case, rate, steps: by_optimizer(lambda ws: make(ws, rate))(case, steps)
+
+
+def of_length(gs):
+    return float(torch.sqrt(sum((g**2).sum() for g in gs)))
+
+
+def averaged(case, rate, steps):
+    """Half way between the last weights and the first."""
+    last = train(case, lambda net, gs, number: [-rate * g for g in gs], steps)
+    return [(w + s) / 2 for w, s in zip(last, case.weights)]
+
+
+LAWS = [
+    ("learning_rate_squared", lengthened(lambda case, rate, k, gs: rate)),
+    ("learning_rate_ignored", lengthened(lambda case, rate, k, gs: 0.01 / rate)),
+    ("learning_rate_ignored", lengthened(lambda case, rate, k, gs: 0.0317 / rate)),
+    ("learning_rate_scaled", lengthened(lambda case, rate, k, gs: 0.3)),
+    ("learning_rate_scaled", lengthened(lambda case, rate, k, gs: 0.01)),
+    ("learning_rate_warms_up", lengthened(lambda case, rate, k, gs: 0.01 * (k + 1))),
+    ("scaled_by_batch_size", lengthened(lambda case, rate, k, gs: len(case.X) / 256)),
+    ("scale_1_over_N", lengthened(lambda case, rate, k, gs: 1 / len(case.X))),
+    ("scale_N", lengthened(lambda case, rate, k, gs: len(case.X))),
+    ("update_twice", lengthened(lambda case, rate, k, gs: 2.0)),
+    ("sign_flipped", lengthened(lambda case, rate, k, gs: -1.0)),
+    ("no_update", lengthened(lambda case, rate, k, gs: 0.0)),
+    ("gradient_clipped", lengthened(lambda case, rate, k, gs: 0.05 / of_length(gs))),
+    ("momentum_spurious", by_rule(lambda ws, rate: torch.optim.SGD(ws, rate, 0.9, nesterov=True))),
+    ("weights_averaged", averaged),
+    ("sgd_is_adaptive", by_rule(lambda ws, rate: torch.optim.Adam(ws, rate))),
+    ("sgd_is_adaptive", by_rule(lambda ws, rate: torch.optim.RMSprop(ws, rate))),
+]
+
+
+@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize(("name", "run"), parameters(LAWS))
+def test_steps_at_several_rates_tell_the_law_of_their_length(name, run, kind):
+    assert diagnosis.steps(*at_rates(run, kind)).id == name
+
+
+UNKNOWN_LAWS = [
+    by_rule(lambda ws, rate: torch.optim.SGD(ws, rate)),  # right
+    by_rule(lambda ws, rate: torch.optim.Adagrad(ws, rate)),
+    lengthened(lambda case, rate, k, gs: min(rate, 0.1) / rate),
+    lengthened(lambda case, rate, k, gs: rate**1.5),
+    lengthened(lambda case, rate, k, gs: of_length(gs)),
+    lengthened(lambda case, rate, k, gs: 0.5 if k else 1.7),
+    lengthened(lambda case, rate, k, gs: np.sqrt(len(case.X) / 64)),
+]
+
+
+@pytest.mark.parametrize("run", UNKNOWN_LAWS)
+def test_steps_of_right_length_or_by_no_known_law_get_no_name(run):
+    assert diagnosis.steps(*at_rates(run)) is None
+
+
+def test_in_float32_the_law_of_the_length_is_told_or_not_but_never_wrongly():
+    silent = 0
+    for name, run in LAWS:
+        steps, second = at_rates(lambda case, rate, n, run=run: single(run(case, rate, n)))
+        known = diagnosis.steps(steps, second)
+        assert known is None or known.id == name, known
+        silent += known is None
+    assert silent < len(LAWS) / 2
+
+
+def one_by_one(run, steps=STEPS):
+    """Every step from the weights before it."""
+    case, ends = by_rows.make("tanh"), [run(by_rows.make("tanh"), steps) for steps in range(1, steps + 1)]
+    starts = [case.weights, *ends[:-1]]
+    return [
+        diagnosis.Observed(problem=replace(case, weights=start), learning_rate=RATE, found=end)
+        for start, end in zip(starts, ends)
+    ]
+
+
+def test_a_rate_that_falls_by_no_formula_is_seen_step_by_step():
+    run = rated(lambda k, i: 1.0 if k < 3 else 0.37 * 0.8**k)
+    known = diagnosis.later_steps(one_by_one(run))
+    assert known.id == "learning_rate_decays"
+    assert known.sentence.startswith("step 4 is ")
+    assert diagnosis.later_steps(one_by_one(sgd())) is None
+    assert diagnosis.later_steps(one_by_one(rated(lambda k, i: 1.0 if k % 2 == 0 else 0.0))) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "run"),
+    [
+        ("weights_averaged", "means"),
+        ("learning_rate_decays", rated(lambda k, i: 1 / (1 + 0.03 * k))),
+        ("learning_rate_decays", rated(lambda k, i: 0.5 * (1 + np.cos(np.pi * k / STEPS)))),
+        ("learning_rate_decays", rated(lambda k, i: 1 - k / STEPS)),
+        ("momentum_spurious", sgd(momentum=0.9, dampening=0.9)),
+    ],
+)
+def test_schedules_and_means_get_their_name(name, run):
+    case = by_rows.make("tanh")
+    if run == "means":
+        ends = [sgd()(case, steps) for steps in range(1, STEPS + 1)]
+        found = [np.mean(each, axis=0) for each in zip(*ends)]
+    else:
+        found = run(case, STEPS)
+    assert named(case, found, learning_rate=RATE, steps=STEPS) == name
+
+
+BATCHES = 3
+
+
+def restarting(beta):
+    """Momentum that each epoch of ``BATCHES`` steps starts anew."""
+
+    def run(case, steps):
+        speed = None
+
+        def step(net, gs, number):
+            nonlocal speed
+            fresh = number % BATCHES == 0
+            speed = gs if fresh else [beta * s + g for s, g in zip(speed, gs)]
+            return [-RATE * s for s in speed]
+
+        return train(case, step, steps)
+
+    return run
+
+
+LOOPS = [
+    ("momentum_spurious", restarting(0.9)),
+    ("momentum_spurious", restarting(0.5)),
+    ("gradient_accumulated", restarting(1.0)),
+    ("learning_rate_decays", rated(lambda k, i: 0.9 ** (k % BATCHES))),
+    ("learning_rate_decays", rated(lambda k, i: 0.97**k)),
+    ("updates_every_few_batches", rated(lambda k, i: float(k % 2 == 0))),
+]
+
+
+@pytest.mark.parametrize(("name", "run"), parameters(LOOPS))
+def test_a_mistake_in_the_loop_over_batches_gets_its_name(name, run):
+    case = by_rows.make("tanh")
+    assert named(case, run(case, 6), learning_rate=RATE, steps=6, batches=BATCHES) == name
+
+
+def test_right_loops_over_batches_get_no_name():
+    case = by_rows.make("tanh")
+    for keep in (lambda arrays: arrays, single):
+        assert named(case, keep(sgd()(case, 6)), learning_rate=RATE, steps=6, batches=BATCHES) is None
+
+
+@pytest.mark.parametrize("place", [0, 2])
+def test_decay_once_an_epoch_gets_its_name(place):
+    case = by_rows.make("tanh")
+    run = decaying(DECAY, times=lambda number: float(number % BATCHES == place))
+    asked = {"learning_rate": RATE, "steps": 6, "batches": BATCHES, "weight_decay": DECAY}
+    assert named(case, run(case, 6), **asked) == "weight_decay_once_an_epoch"
+    assert named(case, decaying(DECAY)(case, 6), **asked) is None
+
+
+def steep(case):
+    """A case whose first layer has a gradient of length 100."""
+    return replace(case, weights=[w * (30 if i and i % 2 == 0 else 0.05) for i, w in enumerate(case.weights)])
+
+
+def shortened(limit, groups):
+    """Clipping of the length of the gradients of each group together."""
+
+    def run(gs):
+        factors = {i: min(1.0, limit / of_length([gs[j] for j in group])) for group in groups for i in group}
+        return [factors[i] * g for i, g in enumerate(gs)]
+
+    return clipped(run)
+
+
+LIMITS = [
+    (clipped(lambda gs: [g.clamp(-1, 1) for g in gs]), "every gradient entry is clipped to 1"),
+    (shortened(5.0, [range(8)]), "together are scaled down to length 5"),
+    (shortened(2.0, [[i] for i in range(8)]), "each gradient is scaled down to length 2"),
+]
+
+
+@pytest.mark.parametrize(("run", "text"), LIMITS)
+def test_what_is_done_to_a_large_gradient_is_named_with_its_limit(run, text):
+    case = steep(by_rows.make("tanh"))
+    known = diagnosis.large_step(case, run(case, 1), learning_rate=RATE)
+    assert known.id == "gradient_clipped"
+    assert text in known.sentence
+    for keep in (lambda arrays: arrays, single):
+        assert diagnosis.large_step(case, keep(sgd()(case, 1)), learning_rate=RATE) is None
+
+
+def test_weights_that_are_cut_off_are_named():
+    case = steep(by_rows.make("tanh"))
+    cut = [np.clip(w, -3.0, 3.0) for w in sgd()(case, 1)]
+    assert diagnosis.large_step(case, cut, learning_rate=RATE).id == "weights_clipped"
+    short = [w * np.minimum(1, 4 / np.linalg.norm(w, axis=0)) if w.ndim == 2 else w for w in sgd()(case, 1)]
+    assert diagnosis.large_step(case, short, learning_rate=RATE).id == "weights_clipped"
+
+
+@pytest.mark.parametrize(
+    ("name", "run"),
+    [
+        ("adam_is_amsgrad", by_optimizer(lambda ws: torch.optim.Adam(ws, lr=0.03, amsgrad=True))),
+        ("adam_is_adamax", by_optimizer(lambda ws: torch.optim.Adamax(ws, lr=0.03))),
+        ("adam_is_nadam", by_optimizer(lambda ws: torch.optim.NAdam(ws, lr=0.03))),
+        ("weight_decay_spurious", by_optimizer(lambda ws: torch.optim.AdamW(ws, lr=0.03))),
+        ("learning_rate_ignored", by_optimizer(lambda ws: torch.optim.Adam(ws))),
+        (None, by_optimizer(lambda ws: torch.optim.Adam(ws, lr=0.03))),
+    ],
+)
+def test_other_optimizers_in_adams_place_get_their_name(name, run):
+    case = by_rows.make("tanh", rows=1)
+    asked = {"learning_rate": 0.03, "steps": 40, "optimizer": "adam", "batches": 4}
+    assert named(case, run(case, 40), **asked) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("adam_t_counts_epochs", lambda k, i: k // 3 + 1), ("adam_t_reset", lambda k, i: k % 3 + 1)],
+)
+def test_adams_step_count_over_batches_gets_its_name(name, count):
+    case = by_rows.make("tanh")
+    found = adam_by_hand(count=count)(case, 6)
+    assert named(case, found, learning_rate=1e-3, steps=6, optimizer="adam", batches=3) == name
+
+
+def test_decay_in_adam_that_reaches_some_layers_names_those_it_misses():
+    case = by_rows.make("tanh")
+
+    def rule(ws):
+        groups = [{"params": [w], "weight_decay": DECAY if i in (2, 4, 6) else 0.0} for i, w in enumerate(ws)]
+        return torch.optim.Adam(groups, lr=1e-3)
+
+    asked = {"learning_rate": 1e-3, "steps": STEPS, "optimizer": "adam", "weight_decay": DECAY}
+    known = diagnosis.update(case, by_optimizer(rule)(case, STEPS), **asked)
+    assert known.id == "weight_decay_some_tensors"
+    assert known.sentence.startswith("W1, b1")
