@@ -72,6 +72,8 @@ TABLE: tuple[Entry, ...] = (
         weight=2,
     ),
     Entry(group="updates", run=updates.full_batch_update, needs=("forward",), each=True, weight=2),
+    Entry(group="updates", run=updates.large_gradient, needs=("full_batch_update",), weight=0.5),
+    Entry(group="updates", run=updates.single_precision, needs=("full_batch_update",), weight=0.5),
     Entry(group="updates", run=updates.ten_steps, needs=("full_batch_update",), each=True),
     Entry(
         group="updates",
@@ -91,6 +93,12 @@ TABLE: tuple[Entry, ...] = (
         weight=2,
     ),
     Entry(group="training", run=updates.batches_in_turn, needs=("full_batch_update", "ten_steps")),
+    Entry(
+        group="training",
+        run=updates.trains_to_the_last_epoch,
+        needs=("full_batch_update", "ten_steps"),
+        weight=0.5,
+    ),
     Entry(group="training", run=training.batch_size_is_respected, needs=("full_batch_update",)),
     Entry(
         group="training",

@@ -277,6 +277,49 @@ def step_rate(build: Build, activation: str) -> float:
     )
 
 
+def step_steep(build: Build, activation: str) -> float:
+    """One step along a gradient that is a hundred times as long as usual."""
+    weights, (X, y) = draw(), batch(8)
+    weights = [w * (8.0 if i and i % 2 == 0 else 0.02) for i, w in enumerate(weights)]
+    y[:] = 0
+    model = posed(build, activation, weights)
+    model.fit(
+        X.copy(), y.copy(), epochs=1, batch_size=8, learning_rate=0.1, optimizer="sgd", weight_decay=0.0
+    )
+    expected = Right(weights, activation).train([(X, y)], lr=0.1)
+    error = deviations(
+        [f - w for f, w in zip(model.get_weights(), weights)], [e - w for e, w in zip(expected, weights)]
+    )
+    return error if error > 0.1 * len(weights) else 0.0  # saturated units leave float32 few digits
+
+
+def step_single(build: Build, activation: str) -> float:
+    """A step from float32 weights on float32 inputs, where less than a ten-thousandth is its rounding."""
+    weights, (X, y) = [w.astype(np.float32) for w in draw()], batch(8)
+    X = X.astype(np.float32)
+    model = posed(build, activation, weights)
+    model.fit(
+        X.copy(), y.copy(), epochs=1, batch_size=8, learning_rate=1.0, optimizer="sgd", weight_decay=0.0
+    )
+    expected = Right(weights, activation).train([(X, y)], lr=1.0)
+    error = deviations(
+        [f - w for f, w in zip(model.get_weights(), weights)], [e - w for e, w in zip(expected, weights)]
+    )
+    return error if error > 1e-4 * len(weights) else 0.0
+
+
+def standstill(build: Build, activation: str) -> float:
+    """Thirty epochs in which the loss hardly falls: how far the last bias goes (two digits in float32)."""
+    weights, (X, y) = draw(), batch(8)
+    model = posed(build, activation, weights)
+    model.fit(
+        X.copy(), y.copy(), epochs=30, batch_size=8, learning_rate=1e-5, optimizer="sgd", weight_decay=0.0
+    )
+    expected = Right(weights, activation).train([(X, y)] * 30, lr=1e-5)
+    error = deviation(model.get_weights()[-1] - weights[-1], expected[-1] - weights[-1])
+    return error if error > 0.1 else 0.0
+
+
 def decay(build: Build, activation: str) -> float:
     """Five steps with weight decay, on the weights alone or on biases too."""
     conventions = (
@@ -316,6 +359,11 @@ def adam_small(build: Build, activation: str) -> float:
 def adam_batches(build: Build, activation: str) -> float:
     """Adam over two epochs of three batches."""
     return _trained(build, activation, n=10, size=4, epochs=2, lr=0.01, optimizer="adam")
+
+
+def adam_long(build: Build, activation: str) -> float:
+    """Forty steps of Adam on one example, after which next to nothing is left of the gradient."""
+    return _trained(build, activation, n=8, size=2, epochs=10, lr=0.03, optimizer="adam")
 
 
 def adam_decay(build: Build, activation: str) -> float:
@@ -501,7 +549,21 @@ _CALLS = (
     gradients,
     gradients_again,
 )
-_UPDATES = (step, steps, step_rate, decay, decay_batches, adam, adam_small, adam_batches, adam_decay)
+_UPDATES = (
+    step,
+    steps,
+    step_rate,
+    step_steep,
+    step_single,
+    standstill,
+    decay,
+    decay_batches,
+    adam,
+    adam_small,
+    adam_batches,
+    adam_long,
+    adam_decay,
+)
 _TRAINING = (
     batches,
     one_epoch,
@@ -517,7 +579,7 @@ _TRAINING = (
     history,
 )
 QUANTITIES: dict[str, Quantity] = {q.__name__: q for q in (*_CALLS, *_UPDATES, *_TRAINING)}
-NEEDS_ADAM = ("adam", "adam_small", "adam_batches", "adam_decay")
+NEEDS_ADAM = ("adam", "adam_small", "adam_batches", "adam_long", "adam_decay")
 
 
 def measure(build: Build, name: str, activation: str) -> float:
