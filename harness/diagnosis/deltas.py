@@ -95,13 +95,13 @@ def _softmax(net: Pass) -> Iterator[tuple[str, str, Delta]]:
     )
     yield (
         "softmax_axis",
-        "delta uses a softmax over the batch (axis 0), not over the classes",
+        "delta uses a softmax over the batch, not over the classes",
         lambda: (np.exp(oracle.log_softmax(logits.T)).T - T) / n,
     )
     if net.n > 1:
         yield (
             "softmax_max_axis",
-            "delta's softmax takes off each class's maximum over the batch: take off each row's (axis 1)",
+            "delta's softmax takes off each class's maximum over the batch: take off each example's own",
             lambda: (np.exp(oracle.log_softmax(logits - logits.max(axis=0))) - T) / n,
         )
     for written, by_probability in (

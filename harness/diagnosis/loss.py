@@ -153,7 +153,7 @@ def _shifts(net: Pass) -> Listed:
     if net.n > 1:
         yield (
             "softmax_max_axis",
-            "the loss takes off each class's maximum over the batch: take off each row's (axis 1)",
+            "the loss takes off each class's maximum over the batch: take off each example's own",
             oracle.cross_entropy(oracle.log_softmax(Z - Z.max(axis=0)), net.y),
         )
         for hidden, sentence in over_batch(net):

@@ -22,7 +22,7 @@ def _softmax(net: Pass) -> Listed:
     if net.n > 1:
         yield (
             "softmax_axis",
-            "the softmax normalises each class over the batch: sum over the classes (axis 1), keepdims=True",
+            "the softmax normalises each class over the batch: sum over each example's classes",
             lambda: softmax(Z, axis=0),
         )
         # Each row's own maximum taken off first, as is right, makes these two other numbers.
@@ -31,18 +31,18 @@ def _softmax(net: Pass) -> Listed:
             "softmax_axis",
             (
                 "the softmax's exponentials are summed over the batch: sum "
-                "over the classes (axis 1), keepdims=True"
+                "over each example's classes"
             ),
             lambda: softmax(shifted, axis=0),
         )
         yield (
             "softmax_of_whole_batch",
-            "the exponentials are divided by their sum over the whole batch: sum each row by itself",
+            "the exponentials are divided by their sum over the whole batch: sum each example by itself",
             lambda: softmax(shifted.reshape(1, -1)).reshape(Z.shape),
         )
         yield (
             "softmax_of_whole_batch",
-            "the exponentials are divided by their sum over the whole batch: sum each row by itself",
+            "the exponentials are divided by their sum over the whole batch: sum each example by itself",
             lambda: softmax(Z.reshape(1, -1)).reshape(Z.shape),
         )
     yield "double_softmax", "the softmax is taken twice", lambda: softmax(P)
@@ -119,7 +119,7 @@ def _normaliser(net: Pass) -> Listed:
     if net.n > 1:
         yield (
             "softmax_max_axis",
-            "the softmax takes off each class's maximum over the batch: take off each row's (axis 1)",
+            "the softmax takes off each class's maximum over the batch: take off each example's own",
             lambda: softmax(Z - Z.max(axis=0)),
         )
     for numerator, denominator in ((Z - peak, Z), (Z, Z - peak)):

@@ -70,20 +70,20 @@ def _biases(net: Pass) -> Iterator[Hypothesis]:
             "bias_mean_over_features",
             (
                 "every entry of db is the mean of the layer's bias gradients: "
-                "sum over the batch (axis 0), keep the units"
+                "sum over the batch, keep the units"
             ),
             lambda d, e: np.full(d.shape[1], d.sum(axis=0).mean()),
         ),
         (
             "bias_mean_over_features",
-            "every entry of db is the mean of the layer's delta: sum over the batch (axis 0), keep the units",
+            "every entry of db is the mean of the layer's delta: sum over the batch, keep the units",
             lambda d, e: np.full(d.shape[1], d.mean()),
         ),
         (
             "bias_scalar",
             (
                 "every entry of db is the sum of the layer's delta over rows "
-                "and units: sum over the batch (axis 0) only"
+                "and units: sum over the batch only"
             ),
             lambda d, e: np.full(d.shape[1], d.sum()),
         ),

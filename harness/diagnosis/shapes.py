@@ -52,13 +52,13 @@ def _mistakes(expected: Sequence[Shape], rows: int | None) -> list[tuple[str, st
             shapes: list[Shape] = [shape if len(shape) == 2 else bias(shape[0]) for shape in rebuilt]
             listed.append((name, f"{sentence}{how}: (fan_out,) is expected", shapes))
     for scalar in ((), (1,)):
-        sentence = "db is one number for the whole layer: sum delta over the batch (axis 0), keep the units"
+        sentence = "db is one number for the whole layer: sum delta over the batch, keep the units"
         listed.append(("bias_scalar", sentence, [s if len(s) == 2 else scalar for s in right]))
     if rows is not None:
         sentence = (
-            "db has one number for each row of the batch: sum delta over the rows (axis 0), not the units"
+            "db has one number for each row of the batch: sum delta over the examples, not the units"
         )
         listed.append(("bias_wrong_axis", sentence, [s if len(s) == 2 else (rows,) for s in right]))
-        sentence = "db is not summed over the batch: sum delta over the rows (axis 0)"
+        sentence = "db is not summed over the batch: sum delta over the examples"
         listed.append(("bias_not_summed", sentence, [s if len(s) == 2 else (rows, s[0]) for s in right]))
     return listed
