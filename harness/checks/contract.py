@@ -22,8 +22,9 @@ def builds(ctx: Context, activation: str) -> Evidence:
         P = model.predict_proba(np.full((count, sizes[0]), 0.25))
         if P.shape != (count, sizes[-1]):
             raise Failed(
-                f"predict_proba of {count} rows should have shape {(count, sizes[-1])}, found {P.shape}",
-                diagnosis="answers_transposed" if P.shape == (sizes[-1], count) else None,
+                f"predict_proba of {count} row{'s' * (count > 1)} should have shape {(count, sizes[-1])}, "
+                f"found {P.shape}",
+                diagnosis=_shape_mistake(P.shape, count, sizes[-1]),
             )
         if P.dtype.kind != "f":
             raise Failed(f"predict_proba should answer floats, found dtype {P.dtype}")
@@ -31,6 +32,12 @@ def builds(ctx: Context, activation: str) -> Evidence:
             raise Failed("predict_proba answers NaN or infinite values on a plain grey image")
     missing = [v for v in ("get_weights", "set_weights", "loss_and_gradients", "fit") if v not in model.verbs]
     return {"network": list(sizes), "missing": missing}
+
+
+def _shape_mistake(found: tuple[int, ...], rows: int, classes: int) -> str | None:
+    if found == (classes, rows):
+        return "answers_transposed"
+    return "answer_squeezed" if rows == 1 and found == (classes,) else None
 
 
 def weights_round_trip(ctx: Context) -> Evidence:

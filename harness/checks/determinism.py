@@ -5,6 +5,8 @@ true.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,7 @@ from harness.checks.context import (
     tensor_names,
     weights_like,
 )
-from harness.checks.updates import require_right_gradient
+from harness.checks.steps import require_right_gradient
 from harness.oracle import Float, Int
 
 Evidence = dict[str, Any]
@@ -104,10 +106,15 @@ def predicting_changes_nothing(ctx: Context, activation: str) -> Evidence:
 
 def history_is_true(ctx: Context) -> Evidence:
     """A returned history says what happened: at learning rate 0 its loss and accuracy are those of the
-    fixed weights.
+    fixed weights, and while the loss falls its values are not those from before each epoch.
     """
     activation = ctx.activations[0]
-    model, problem = ctx.posed(ctx.problem(ctx.work_network(activation), activation, 40, "history"))
+    base = ctx.problem(ctx.work_network(activation), activation, 40, "history")
+    # Centred logits make the answers of many classes: were all of one, the order of the labels would not
+    # show in the accuracy.
+    logits = oracle.forward(base.weights, base.X, activation)[1][-1]
+    centred = [*base.weights[:-1], base.weights[-1] - logits.mean(axis=0)]
+    model, problem = ctx.posed(replace(base, weights=centred))
     # Half of the labels are what the network answers, so that the accuracy is neither 0 nor 1.
     right = oracle.probabilities(problem.weights, problem.X, activation).argmax(axis=1)
     y = np.where(np.arange(40) % 2 == 0, right, problem.y)
@@ -129,7 +136,35 @@ def history_is_true(ctx: Context) -> Evidence:
             seen[name] = accuracy
     if not seen:
         raise NotApplicable("the history has neither a loss nor an accuracy")
+    _keeps_pace(ctx)
     return {"checked": seen}
+
+
+def _keeps_pace(ctx: Context) -> None:
+    """Raise Failed where the losses told are those from before each epoch, or the first one throughout.
+
+    All rows are alike, so that the loss before every update is known whatever their order. What is told may
+    be a mean over the epoch, its last batch's loss, or the loss after it: only what is late is wrong.
+    """
+    activation = "tanh" if "tanh" in ctx.activations else ctx.activations[0]
+    base = ctx.problem(ctx.work_network(activation), activation, 16, "history")
+    alike = replace(base, X=np.repeat(base.X[:1], 16, axis=0), y=np.repeat(base.y[:1], 16))
+    model, problem = ctx.posed(alike)
+    history = model.fit(problem.X, problem.y, epochs=3, batch_size=4, learning_rate=0.05)
+    steps = oracle.sgd(problem.weights, problem.X, problem.y, activation, learning_rate=0.05)
+    path = [problem.weights, *islice(steps, 12)]
+    losses = np.array([oracle.loss(w, problem.X, problem.y, activation) for w in path])
+    for name, values in history.series.items():
+        if "loss" not in name.lower() or "val" in name.lower() or len(values) != 3:
+            continue
+        for late, said in ((losses[[0, 4, 8]], "before each epoch"), (losses[[0, 0, 0]], "before the first")):
+            if np.allclose(values, late, rtol=1e-4, atol=0.0):
+                shown = ", ".join(f"{v:.6g}" for v in values)
+                raise Failed(
+                    f"fit's history[{name!r}] says {shown} for three epochs, after which the losses are "
+                    f"{', '.join(f'{losses[i]:.6g}' for i in (4, 8, 12))}: it is measured {said}",
+                    diagnosis="history_untrue",
+                )
 
 
 def overfits_twenty_examples(ctx: Context) -> Evidence:

@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 
 from harness import oracle
-from harness.checks.context import Context, NotApplicable
+from harness.checks.context import Context, Failed, NotApplicable
 from harness.checks.properties_case import Broken, Case, Evidence, same, same_gradients
 from harness.checks.properties_drive import for_all
+from harness.checks.tolerances import REPEATED
 from harness.oracle import Float
+from harness.session import SubmissionFault
+
+
+def networks_are_independent(ctx: Context) -> Evidence:
+    """A network answers as before, and keeps its weights, while another is built, set and trained."""
+    if ctx.described:
+        raise NotApplicable("an adapter makes the networks, one at a time")
+    first, last = ctx.activations[0], ctx.activations[-1]
+    mine = ctx.problem(ctx.work_network(first), first, 8)
+    other = ctx.problem(ctx.work_network(last), last, 8, "another network")
+    model = ctx.model(mine)
+    before, weights = model.predict_proba(mine.X), model.get_weights()
+    beside = ctx.model(other)
+    with suppress(SubmissionFault):  # said elsewhere
+        beside.fit(other.X, other.y, epochs=1, batch_size=4, learning_rate=0.1)
+    kept = all(map(np.array_equal, weights, model.get_weights()))
+    if not kept or not np.allclose(model.predict_proba(mine.X), before, rtol=0.0, atol=REPEATED):
+        raise Failed(
+            f"a {first} network answers differently once a {last} network stands beside it: they share "
+            "what each should hold for itself (a global, a class attribute, a default argument)",
+            diagnosis="state_shared",
+        )
+    return {"examples": 2}  # networks
 
 
 def permuting_hidden_units_permutes_gradients(ctx: Context) -> Evidence:
@@ -148,7 +174,8 @@ def _monotone(case: Case) -> None:
 def _clipped(activation: str, z: Float, outputs: Float, slack: float) -> str | None:
     """The id of the mistake if the outputs are those of pre-activations clipped to some +-c."""
     if activation == "relu":
-        return None
+        cap = outputs.max()
+        return "relu_capped" if np.allclose(outputs, np.clip(z, 0.0, cap), atol=slack, rtol=0.0) else None
     for c in np.arange(1.0, 12.0, 0.5):
         clipped = np.clip(z, -c, c)
         if (clipped != z).any() and np.allclose(

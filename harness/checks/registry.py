@@ -1,8 +1,10 @@
 """Every check, in the order in which they run: the table of contents of what backcheck proves.
 
 ``needs`` names checks (of the same activation where they have one) that must have passed: a broken forward
-pass fails the forward check once, and what rests on it is skipped. Points of a group are shared out by
-``weight``.
+pass fails the forward check once, and what rests on it is skipped. ``explained_by`` names checks whose
+defects may show here again: the check is tried all the same, and scores if it passes; if it fails where one
+of them did, and it has no name to add, it is skipped like what rests on it. Points of a group are shared out
+by ``weight``.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ class Check:
     run: Run
     activation: str | None
     needs: tuple[str, ...]
+    explained_by: tuple[str, ...]
     weight: float
 
     @property
@@ -47,6 +50,7 @@ class Entry:
     group: str
     run: Run
     needs: tuple[str, ...] = ()
+    explained_by: tuple[str, ...] = ()
     weight: float = 1.0
     each: bool = False  # once for each activation
 
@@ -68,6 +72,7 @@ TABLE: tuple[Entry, ...] = (
         group="gradients",
         run=gradients.finite_differences,
         needs=("forward", "gradients"),
+        explained_by=("a_new_question_gets_a_new_answer",),
         each=True,
         weight=2,
     ),
@@ -82,30 +87,64 @@ TABLE: tuple[Entry, ...] = (
         each=True,
         weight=0.5,
     ),
-    Entry(group="updates", run=updates.learning_rate_zero, needs=("builds",)),
+    Entry(group="updates", run=updates.learning_rate_zero, needs=("builds", "weights_round_trip")),
     Entry(group="updates", run=updates.weight_decay, needs=("full_batch_update", "ten_steps"), each=True),
-    Entry(group="updates", run=updates.adam, needs=("full_batch_update",), weight=2),
-    Entry(group="updates", run=updates.adam_weight_decay, needs=("adam",)),
+    Entry(
+        group="updates",
+        run=updates.adam,
+        needs=("full_batch_update",),
+        explained_by=("ten_steps", "large_gradient", "batches_in_turn", "trains_to_the_last_epoch"),
+        weight=2,
+    ),
+    Entry(group="updates", run=updates.adam_weight_decay, needs=("adam",), explained_by=("weight_decay",)),
     Entry(
         group="training",
         run=training.uses_every_example_once,
         needs=("full_batch_update",),
+        explained_by=("ten_steps", "batches_in_turn", "large_gradient"),
         weight=2,
     ),
-    Entry(group="training", run=updates.batches_in_turn, needs=("full_batch_update", "ten_steps")),
+    Entry(
+        group="training",
+        run=updates.batches_in_turn,
+        needs=("full_batch_update", "ten_steps"),
+        explained_by=("large_gradient",),
+    ),
     Entry(
         group="training",
         run=updates.trains_to_the_last_epoch,
         needs=("full_batch_update", "ten_steps"),
         weight=0.5,
     ),
-    Entry(group="training", run=training.batch_size_is_respected, needs=("full_batch_update",)),
+    Entry(
+        group="training",
+        run=training.batch_size_is_respected,
+        needs=("full_batch_update",),
+        explained_by=("ten_steps", "large_gradient"),
+    ),
     Entry(
         group="training",
         run=training.runs_the_epochs_asked_for,
         needs=("full_batch_update", "ten_steps"),
     ),
-    Entry(group="training", run=training.reshuffles_every_epoch, needs=("uses_every_example_once",)),
+    Entry(
+        group="training",
+        run=training.reshuffles_every_epoch,
+        needs=("uses_every_example_once",),
+        explained_by=("batches_mix_classes",),
+    ),
+    Entry(
+        group="training",
+        run=training.batches_mix_classes,
+        needs=("uses_every_example_once", "ten_steps"),
+        weight=0.5,
+    ),
+    Entry(
+        group="training",
+        run=training.a_batch_of_one_row_is_trained_on,
+        needs=("uses_every_example_once",),
+        weight=0.5,
+    ),
     Entry(group="training", run=initialisation.glorot_uniform, needs=("builds",), weight=2),
     Entry(group="training", run=initialisation.layers_are_independent, needs=("builds",)),
     Entry(group="training", run=determinism.same_seed_same_weights, needs=("builds",)),
@@ -119,24 +158,44 @@ TABLE: tuple[Entry, ...] = (
         run=determinism.history_is_true,
         # A history of wrong losses, or of other examples, is as true as what it reports.
         needs=("forward", "loss", "learning_rate_zero", "uses_every_example_once"),
+        explained_by=("ten_steps", "runs_the_epochs_asked_for"),
     ),
-    Entry(group="training", run=determinism.overfits_twenty_examples, needs=("full_batch_update",)),
+    Entry(
+        group="training",
+        run=determinism.overfits_twenty_examples,
+        needs=("full_batch_update",),
+        explained_by=(
+            "ten_steps",
+            "large_gradient",
+            "batches_in_turn",
+            "runs_the_epochs_asked_for",
+            "uses_every_example_once",
+        ),
+    ),
 )
 
 
 def checks(activations: Sequence[str] = ACTIVATIONS) -> tuple[Check, ...]:
     """Return every check in order, expanded over the activations."""
     properties = (
-        Entry(group="properties", run=run, needs=needs, each=each, weight=weight)
-        for run, each, needs, weight in PROPERTIES
+        Entry(group="properties", run=run, needs=needs, explained_by=explained_by)
+        for run, needs, explained_by in PROPERTIES
     )
     return tuple(check for entry in (*TABLE, *properties) for check in _expand(entry, activations))
 
 
 def rests_on(check: Check, other: Check) -> bool:
     """Whether ``check`` is skipped when ``other`` did not pass: same activation, where both have one."""
-    alike = check.activation is None or other.activation is None or check.activation == other.activation
-    return other.name in check.needs and alike
+    return other.name in check.needs and _alike(check, other)
+
+
+def repeats(check: Check, other: Check) -> bool:
+    """Whether a failure of ``check`` tells nothing new where ``other`` failed."""
+    return other.name in check.explained_by and _alike(check, other)
+
+
+def _alike(check: Check, other: Check) -> bool:
+    return check.activation is None or other.activation is None or check.activation == other.activation
 
 
 def _expand(entry: Entry, activations: Sequence[str]) -> Iterator[Check]:
@@ -147,5 +206,6 @@ def _expand(entry: Entry, activations: Sequence[str]) -> Iterator[Check]:
             run=entry.run,
             activation=activation,
             needs=entry.needs,
+            explained_by=entry.explained_by,
             weight=entry.weight,
         )

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from harness import oracle
-from harness.checks.context import SMALL, Context, Failed, Problem, as_float64
-from harness.checks.updates import require_right_gradient
+from harness.checks.context import SMALL, Context, Failed, Problem, RestsOn, as_float64
+from harness.checks.steps import require_right_gradient
 from harness.oracle import Float
 
 Evidence = dict[str, Any]
@@ -25,6 +25,8 @@ EXAMPLES = 22
 BATCH = 5  # 22 = 4 x 5 + 2: the last batch is short, and wrapping it around to 5 shows (2 into 4 would not)
 TAIL = EXAMPLES % BATCH
 LEARNING_RATE = 2e-3  # small enough that deltas change by under 2 % in an epoch, large enough for float32
+MIXED = 16  # examples of either class, and in either batch
+MIXED_RATE = 0.5  # the order of two steps shows in their second order: by a hundredth of the way at this rate
 ACTIVE = 0.3  # the least pre-activation of a ReLU on probe data: steps of 2e-3 do not take it to 0
 SLACK = 0.15  # of 1/4: the counts are whole numbers, so this is generous
 
@@ -92,6 +94,76 @@ def runs_the_epochs_asked_for(ctx: Context) -> Evidence:
     return {"batches": found}
 
 
+def batches_mix_classes(ctx: Context) -> Evidence:
+    """A batch is drawn from all the data: it does not hold the examples of one class alone.
+
+    The rows are all alike, half of them of one class, half of another, in two batches: what the weights
+    become tells how many of each class the first batch held.
+    """
+    activation = "tanh" if "tanh" in ctx.activations else ctx.activations[0]
+    base = ctx.problem(ctx.work_network(activation), activation, BATCH, "mixed classes")
+    X = np.repeat(base.X[:1], 2 * MIXED, axis=0)
+    y = base.y[0] + np.arange(2 * MIXED) % 2 * (1 if base.y[0] == 0 else -1)
+    asked = Problem(layer_sizes=base.layer_sizes, activation=activation, weights=base.weights, X=X, y=y)
+    counts = []
+    for seed in (0, 1):
+        model, problem = ctx.posed(asked, seed=seed)
+        model.fit(problem.X, problem.y, epochs=1, batch_size=MIXED, learning_rate=MIXED_RATE)
+        after = as_float64(model.get_weights(), problem.weights, "get_weights() after fit")
+        counts.append(_first_of_a_class(problem, after))
+    # By chance a batch of sixteen holds one class alone three times in a thousand million.
+    if all(count in (0, MIXED) for count in counts):
+        raise Failed(
+            f"of {2 * MIXED} examples of two classes each batch of {MIXED} holds one class alone: "
+            "the examples are sorted by their labels",
+            diagnosis="sorted_by_class",
+        )
+    return {"of one class in the first batch": counts}
+
+
+def _first_of_a_class(problem: Problem, found: list[Float]) -> int | None:
+    """How many examples of the first row's class the first batch held; None where no number explains it."""
+    ones, others = np.flatnonzero(problem.y == problem.y[0]), np.flatnonzero(problem.y != problem.y[0])
+    moved = float(np.linalg.norm(found[-1] - problem.weights[-1]))
+    apart = []
+    for count in range(MIXED + 1):
+        rest = MIXED - count
+        weights = problem.weights
+        for rows in (np.r_[ones[:count], others[:rest]], np.r_[ones[count:], others[rest:]]):
+            steps = oracle.sgd(
+                weights, problem.X[rows], problem.y[rows], problem.activation, learning_rate=MIXED_RATE
+            )
+            weights = next(steps)
+        apart.append(float(np.linalg.norm(found[-1] - weights[-1])))
+    nearest = int(np.argmin(apart))
+    return nearest if apart[nearest] < 1e-4 * moved else None
+
+
+def a_batch_of_one_row_is_trained_on(ctx: Context) -> Evidence:
+    """A batch that holds a single example makes an update like any other."""
+    last = _uses(ctx, epochs=1, examples=2 * BATCH + 1).share
+    alone = int((last > 0.5).sum())
+    if float(last.min()) < SLACK / BATCH and abs(float(last.sum()) - 2.0) < SLACK:
+        raise Failed(
+            f"of {2 * BATCH + 1} examples in batches of {BATCH} the last one is alone in its batch and is "
+            "left out: a batch of one row makes no update",
+            diagnosis="one_row_batch_skipped",
+        )
+    if alone != 1 or abs(float(last.sum()) - 3.0) > 3 * SLACK:
+        listed = ", ".join(f"{share:.3f}" for share in np.sort(last))
+        raise Failed(
+            f"of {2 * BATCH + 1} examples in batches of {BATCH} one is alone in its batch: "
+            f"it should weigh 1, the others 1/{BATCH}; found {listed}"
+        )
+    single = _uses(ctx, epochs=1, examples=BATCH + 1, batch=1).share
+    if np.abs(single - 1.0).max() > 2 * SLACK:
+        raise Failed(
+            f"with batch_size=1 each example should weigh 1, found {single.min():.3f} to {single.max():.3f}",
+            diagnosis="one_row_batch_skipped" if float(single.max()) == 0.0 else None,
+        )
+    return {"alone": float(last.max())}
+
+
 def batch_size_is_respected(ctx: Context) -> Evidence:
     """Updates are made on batches of the size asked for: one an update, averaged over it."""
     uses = _uses(ctx, epochs=1)
@@ -106,10 +178,12 @@ def batch_size_is_respected(ctx: Context) -> Evidence:
                 diagnosis="wrong_batch_size",
             )
         size = 1.0 / typical if typical > 0 else float("inf")
+        if not _one_size(uses, size):
+            raise RestsOn("uses_every_example_once")  # no size of a batch explains what it found
         raise Failed(
             f"with batch_size={BATCH} each example weighs {typical:.4g} in its update, 1/{BATCH} expected: "
             f"as if batches held {size:.3g} examples",
-            diagnosis="wrong_batch_size" if _one_size(uses, size) else None,
+            diagnosis="wrong_batch_size",
         )
     return {"weight": typical}
 
@@ -131,11 +205,11 @@ def _drops_every_tail(ctx: Context) -> bool:
 
 
 def reshuffles_every_epoch(ctx: Context) -> Evidence:
-    """The order of the examples is drawn anew each epoch: the short last batch does not always hold the
-    same ones.
+    """The order of the examples is drawn anew each epoch, from the seed: the short last batch does not always
+    hold the same ones.
     """
-    tails = [_tail(_uses(ctx, epochs=1, seed=seed)) for seed in (0, 1, 2)]
-    if any(tail is None for tail in tails):
+    tails = [tail for seed in (0, 1, 2) if (tail := _tail(_uses(ctx, epochs=1, seed=seed))) is not None]
+    if len(tails) < 3:
         raise Failed("the short last batch cannot be told apart, so its members cannot be followed")
     last = tuple(range(EXAMPLES - TAIL, EXAMPLES))
     if all(tail == last for tail in tails):
@@ -143,12 +217,19 @@ def reshuffles_every_epoch(ctx: Context) -> Evidence:
             f"three trainings end their epoch with examples {_names(last)}: the data are not shuffled",
             diagnosis="no_shuffle",
         )
+    if len(set(tails)) == 1 and _tail(_uses(ctx, epochs=1, seed=3)) == tails[0]:
+        # By chance once in ten million trainings, too.
+        raise Failed(
+            f"networks of the seeds 0, 1, 2 and 3 all end their first epoch with examples "
+            f"{_names(tails[0])}: the order does not depend on build's seed",
+            diagnosis="shuffle_ignores_seed",
+        )
     for seed in (0, 1):
         # By chance four epochs share their tail once in ten million trainings.
         uses = _uses(ctx, epochs=4, seed=seed)
         always = np.flatnonzero(uses.share > 4.0 * 0.9 / TAIL)
         if len(always) != TAIL:
-            return {"tails": [list(tail) for tail in tails if tail]}
+            return {"tails": [list(tail) for tail in tails]}
     raise Failed(
         f"four epochs end with the same examples {_names(tuple(always))}: "
         "shuffled once, before the first epoch",
@@ -211,8 +292,16 @@ def _wrong_shares(found: Float, expected: Float) -> Failed:
     )
 
 
-def _uses(ctx: Context, *, epochs: int, seed: int = 0) -> Uses:
-    return ctx.once(("uses", ctx.activations, epochs, seed), lambda: _measure(ctx, epochs, seed))
+def _uses(
+    ctx: Context,
+    *,
+    epochs: int,
+    seed: int = 0,
+    examples: int = EXAMPLES,
+    batch: int = BATCH,
+) -> Uses:
+    key = ("uses", ctx.activations, epochs, seed, examples, batch)
+    return ctx.once(key, lambda: _measure(ctx, epochs, seed, examples, batch))
 
 
 def _all_active(weights: list[Float], X: Float) -> list[Float]:
@@ -228,7 +317,7 @@ def _all_active(weights: list[Float], X: Float) -> list[Float]:
     return raised
 
 
-def _measure(ctx: Context, epochs: int, seed: int) -> Uses:
+def _measure(ctx: Context, epochs: int, seed: int, examples: int, batch: int) -> Uses:
     activation = "tanh" if "tanh" in ctx.activations else ctx.activations[0]
     require_right_gradient(ctx, activation)
     sizes = ctx.work_network(activation)
@@ -236,12 +325,12 @@ def _measure(ctx: Context, epochs: int, seed: int) -> Uses:
         sizes = (EXAMPLES, *sizes[1:])
     base = ctx.problem(sizes, activation, EXAMPLES, "probe")
     weights = list(base.weights)
-    X = np.eye(EXAMPLES, sizes[0])
+    X = np.eye(examples, sizes[0])
     if activation == "relu":
         weights = _all_active(weights, X)
-    asked = Problem(layer_sizes=sizes, activation=activation, weights=weights, X=X, y=base.y)
+    asked = Problem(layer_sizes=sizes, activation=activation, weights=weights, X=X, y=base.y[:examples])
     model, problem = ctx.posed(asked, seed=seed)
-    model.fit(problem.X, problem.y, epochs=epochs, batch_size=BATCH, learning_rate=LEARNING_RATE)
+    model.fit(problem.X, problem.y, epochs=epochs, batch_size=batch, learning_rate=LEARNING_RATE)
     after = as_float64(model.get_weights(), problem.weights, "get_weights() after fit")
     # The middle of the way: the deltas' drift over the training cancels to first order.
     middle = [(b + a) / 2 for b, a in zip(problem.weights, after)]
@@ -250,10 +339,10 @@ def _measure(ctx: Context, epochs: int, seed: int) -> Uses:
     deltas = np.stack(
         [
             oracle.loss_and_gradients(middle, problem.X[i : i + 1], problem.y[i : i + 1], activation)[1][1]
-            for i in range(EXAMPLES)
+            for i in range(examples)
         ]
     )
-    steps = (problem.weights[0] - after[0])[:EXAMPLES] / LEARNING_RATE
+    steps = (problem.weights[0] - after[0])[:examples] / LEARNING_RATE
     squares = (deltas * deltas).sum(axis=1)
     share = (steps * deltas).sum(axis=1) / squares
     rest = np.linalg.norm(steps - share[:, None] * deltas, axis=1)

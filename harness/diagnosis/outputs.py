@@ -29,10 +29,7 @@ def _softmax(net: Pass) -> Listed:
         shifted = Z - Z.max(axis=1, keepdims=True)
         yield (
             "softmax_axis",
-            (
-                "the softmax's exponentials are summed over the batch: sum "
-                "over each example's classes"
-            ),
+            ("the softmax's exponentials are summed over the batch: sum over each example's classes"),
             lambda: softmax(shifted, axis=0),
         )
         yield (

@@ -55,9 +55,7 @@ def _mistakes(expected: Sequence[Shape], rows: int | None) -> list[tuple[str, st
         sentence = "db is one number for the whole layer: sum delta over the batch, keep the units"
         listed.append(("bias_scalar", sentence, [s if len(s) == 2 else scalar for s in right]))
     if rows is not None:
-        sentence = (
-            "db has one number for each row of the batch: sum delta over the examples, not the units"
-        )
+        sentence = "db has one number for each row of the batch: sum delta over the examples, not the units"
         listed.append(("bias_wrong_axis", sentence, [s if len(s) == 2 else (rows,) for s in right]))
         sentence = "db is not summed over the batch: sum delta over the examples"
         listed.append(("bias_not_summed", sentence, [s if len(s) == 2 else (rows, s[0]) for s in right]))

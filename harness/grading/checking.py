@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from harness.checks.context import Context, Failed, NotApplicable, RestsOn
-from harness.checks.registry import Check, rests_on
+from harness.checks.registry import Check, repeats, rests_on
 from harness.records import CheckResult, Status
 from harness.sandbox.backend import Backend
 from harness.session import Limits, Session, SubmissionFault
@@ -40,6 +40,7 @@ class Checker:
             seed=seed,
             part=submission.part,
             activations=self._activations,
+            described=submission.manifest.describes_the_network,
         )
         self._listed = tuple(listed)
         self._results: dict[str, CheckResult] = {}
@@ -75,6 +76,12 @@ class Checker:
         self._context.activations = self._ran_with[check.id] = left
         return []
 
+    def _told_before(self, check: Check, known: str | None) -> list[CheckResult]:
+        """The failures that a failure of this check would only repeat; one that alone has a name is told."""
+        others = (self.result(other) for other in self._listed if repeats(check, other))
+        told = [result for result in others if result.status is Status.FAIL]
+        return [] if known and not any(result.diagnosis for result in told) else told
+
     def _run(self, check: Check) -> CheckResult:
         broken = self._broken(check)
         if broken:
@@ -85,6 +92,8 @@ class Checker:
             found = check.run(self._context, *((check.activation,) if check.activation else ()))
             evidence = dict(found or {})
         except Failed as failure:
+            if told := self._told_before(check, failure.diagnosis):
+                return _resting(check, told)
             status, message, detail = Status.FAIL, failure.message, failure.detail
             known, evidence = failure.diagnosis, failure.evidence
         except SubmissionFault as fault:
@@ -137,7 +146,18 @@ def run_checks(
 
 
 def _resting(check: Check, broken: Sequence[CheckResult]) -> CheckResult:
-    """What is not provided at the root is not provided further up; everything else is skipped."""
+    """What is not provided at the root is not provided further up, nor counted where the root does not
+    apply; everything else is skipped.
+    """
+    if all(result.evidence.get("not_applicable") for result in broken):
+        return CheckResult(
+            id=check.id,
+            group=check.group,
+            status=Status.SKIPPED,
+            message=broken[0].message,
+            evidence={"not_applicable": True},
+        )
+    broken = [result for result in broken if not result.evidence.get("not_applicable")]
     first = broken[0]
     root = first.evidence.get("root", {"id": first.id, "status": str(first.status)})
     missing = first.status is Status.NOT_PROVIDED

@@ -87,7 +87,7 @@ class Session:
         left = self._deadline - time.monotonic()
         if left <= 0:
             message = f"the submission used up its {self._budget:.0f} s; this was not tried"
-            raise SubmissionFault(Status.TIMEOUT, message)
+            raise SubmissionFault(Status.TIMEOUT, message, spent=True)
         limit = self.limits.call_seconds if seconds is None else seconds
         process = self._ready()
         start = time.monotonic()

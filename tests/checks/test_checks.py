@@ -1,6 +1,7 @@
 """Each check fails on a submission with the defect that it is there for, and blames nothing else of it."""
 
 import re
+from graphlib import TopologicalSorter
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from harness.checks import gradients, training
 from harness.checks.context import Context, Failed, Problem
 from harness.checks.registry import TABLE, checks, rests_on
 from harness.records import Status
+from harness.session import SubmissionFault
 from tests.checks.local import LocalSession, case_named, run_file, run_locally
 from tests.corpus import loader
 
@@ -27,6 +29,9 @@ CAUGHT = {
     "gradients[relu]": "sum-for-mean",
     "full_batch_update[tanh]": "update-twice",
     "ten_steps[tanh]": "momentum-spurious",
+    "large_gradient": "gradient-norm-clipped",
+    "single_precision": "autocast-bfloat16",
+    "trains_to_the_last_epoch": "early-stopping",
     "learning_rate_zero": "init-again-each-fit",
     "weight_decay[tanh]": "decay-doubled",
     "adam": "adam-no-bias-correction",
@@ -35,6 +40,13 @@ CAUGHT = {
     "batches_in_turn": "update-once-an-epoch",
     "batch_size_is_respected": "batch-size-ignored",
     "reshuffles_every_epoch": "shuffled-once",
+    "batches_mix_classes": "sorted-by-class",
+    "a_batch_of_one_row_is_trained_on": "one-row-batch-skipped",
+    "a_new_question_gets_a_new_answer": "forward-pass-kept",
+    "networks_are_independent": "activation-on-the-class",
+    "a_long_batch_is_its_parts": "answers-in-whole-blocks",
+    "forward[sigmoid]": "square-matrices-not-transposed",
+    "builds[tanh]": "answer-squeezed",
     "glorot_uniform": "init-fan-in",
     "layers_are_independent": "init-same-stream",
     "same_seed_same_weights": "init-seed-ignored",
@@ -68,6 +80,9 @@ NAMED = {
     ("batch-of-one", "full_batch_update[tanh]"): None,  # its order is random, which is right
     ("answers-transposed", "builds[relu]"): "answers_transposed",
     ("init-not-centred-rand", "glorot_uniform"): "init_not_centred",
+    ("shuffle-of-one-seed", "reshuffles_every_epoch"): "shuffle_ignores_seed",
+    ("history-before-each-epoch", "history_is_true"): "history_untrue",
+    ("history-accuracy-of-other-rows", "history_is_true"): "history_untrue",
     ("tanh-is-sigmoid", "activations_differ"): "wrong_activation",
     ("activation-ignored", "activations_differ"): "activation_ignored",
 }
@@ -195,7 +210,7 @@ def test_wrong_loops_show_in_a_relu_network_alone(tmp_path):
 def test_training_that_cannot_fit_twenty_examples_fails_where_float64_can(tmp_path):
     text = loader.text(case_named("classes"))
     path = tmp_path / "lazy.py"
-    lazy = "def lazy(self, X, y, *, epochs=1, **options):\n    return fit(self, X, y, epochs=1, **options)\n"
+    lazy = "def lazy(self, X, y, *, epochs, **o):\n    return fit(self, X, y, epochs=min(epochs, 40), **o)\n"
     holder = re.search(r"class (\w+).*?\n    def fit\(", text, re.DOTALL).group(1)
     path.write_text(f"{text}\n\nfit = {holder}.fit\n{lazy}{holder}.fit = lazy\n")
     found = run_file(path, only={"overfits_twenty_examples"})["overfits_twenty_examples"]
@@ -211,6 +226,62 @@ def test_every_entry_of_the_table_says_what_it_proves():
         assert check.proves.endswith("."), check.id
         assert check.weight > 0
         assert set(check.needs) <= names | {c.name for c in listed}, check.id
+        assert set(check.explained_by) <= {c.name for c in listed}, check.id
+
+
+def test_no_check_waits_for_itself():
+    roots = {c.name: (*c.needs, *c.explained_by) for c in checks()}
+    list(TopologicalSorter(roots).static_order())  # raises CycleError
+
+
+def test_a_failure_that_another_check_explains_is_told_once(tmp_path):
+    found = run_locally(case_named("forward-pass-kept"), tmp_path)
+    told = [r for r in found.values() if r.status is Status.FAIL]
+    assert [r.id for r in told] == ["a_new_question_gets_a_new_answer"]
+    repeated = found["loss_is_the_mean_of_its_parts"]
+    assert repeated.status is Status.SKIPPED
+    assert repeated.evidence["rests_on"] == ["a_new_question_gets_a_new_answer"]
+    # What does not show it passes, and scores.
+    assert found["last_gradients_sum_to_zero_over_classes"].status is Status.PASS
+
+
+def test_what_rests_on_what_does_not_apply_does_not_apply(tmp_path):
+    found = run_locally(case_named("functions"), tmp_path, only={"adam_weight_decay"})
+    for name in ("adam", "adam_weight_decay"):
+        assert found[name].status is Status.SKIPPED
+        assert found[name].evidence["not_applicable"]
+
+
+@pytest.mark.parametrize(("added", "status"), [("1e-12", Status.PASS), ("1e-11", Status.FAIL)])
+def test_what_many_add_to_a_probability_for_safety_is_let_pass(added, status, tmp_path):
+    text = loader.text(case_named("columns"))
+    old = "log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=0, keepdims=True))"
+    assert text.count(old) == 1
+    path = tmp_path / "softened.py"
+    path.write_text(text.replace(old, f"log_probabilities = np.log(column_softmax(Z) + {added})"))
+    name = "loss_when_confidently_wrong"
+    found = run_file(path, only={name})[name]
+    assert found.status is status, found.message
+    assert status is Status.PASS or "1e-11 is added" in found.message
+
+
+def test_logits_of_ten_thousand_are_as_exact_as_float32_holds_them(tmp_path):
+    text = loader.text(case_named("float32-arrays"))
+    shifted = (
+        "        e = np.exp(logits - logits.max(axis=1, keepdims=True))\n"
+        "        return e / e.sum(axis=1, keepdims=True)\n"
+    )
+    assert text.count(shifted) == 1
+    lse = (
+        "        top = logits.max(axis=1, keepdims=True)\n"
+        "        lse = top + np.log(np.exp(logits - top).sum(axis=1, keepdims=True))\n"
+        "        return np.exp(logits - lse)\n"
+    )
+    path = tmp_path / "lse.py"
+    path.write_text(text.replace(shifted, lse))
+    name = "extreme_logits_give_finite_probabilities"
+    for seed in range(8):
+        assert run_file(path, only={name}, seed=seed)[name].status is Status.PASS
 
 
 class Answering:
@@ -296,3 +367,28 @@ def test_shares_of_one_epoch_add_up_to_its_batches():
     expected = (training.EXAMPLES - training.TAIL) / training.BATCH + 1
     assert training.TAIL > 0
     assert expected == batches
+
+
+def test_code_may_refuse_a_learning_rate_of_0_but_not_fail_with_another(tmp_path):
+    text = loader.text(case_named("classes"))
+    head = "        losses, accuracies = [], []\n"
+    assert text.count(head) == 1
+    for guard, status in (("learning_rate > 0", Status.SKIPPED), ("learning_rate < 0", Status.ERROR)):
+        path = tmp_path / f"guard_{status}.py"
+        path.write_text(text.replace(head, f"{head}        assert {guard}\n"))
+        found = run_file(path, only={"learning_rate_zero", "history_is_true"})
+        assert found["learning_rate_zero"].status is status
+    assert "refuses" in run_file(tmp_path / f"guard_{Status.SKIPPED}.py")["history_is_true"].message
+
+
+def test_a_network_that_was_not_tried_for_want_of_time_is_not_called_impossible(tmp_path):
+    session = LocalSession(loader.materialise(case_named("classes"), tmp_path))
+    ctx = Context(session=session, seed=0, part="scratch")
+    assert ctx.can_build(ctx.main, "tanh")
+
+    def spent(*arguments, **options):
+        raise SubmissionFault(Status.TIMEOUT, "used up its time", spent=True)
+
+    session.build = spent
+    with pytest.raises(SubmissionFault, match="used up"):
+        ctx.can_build((9, 10), "tanh")

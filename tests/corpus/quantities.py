@@ -125,8 +125,8 @@ def forward(build: Build, activation: str) -> float:
 
 
 def forward_many(build: Build, activation: str) -> float:
-    """Probabilities of 250 rows at once."""
-    weights, X = draw(), batch(250)[0]
+    """Probabilities of 2,550 rows at once."""
+    weights, X = draw(), batch(2_550)[0]
     expected = torch.softmax(Right(weights, activation).logits(X), dim=1).detach().numpy()
     return deviation(posed(build, activation, weights).predict_proba(X.copy()), expected)
 
@@ -208,6 +208,32 @@ def gradients_again(build: Build, activation: str) -> float:
     return deviations(
         model.loss_and_gradients(X.copy(), y.copy())[1], Right(weights, activation).gradients(X, y)
     )
+
+
+def forward_square(build: Build, activation: str) -> float:
+    """Probabilities of a network with square matrices, which can be transposed unnoticed."""
+    weights, X = draw((9, 7, 7, 7, 5)), batch(8)[0]
+    expected = torch.softmax(Right(weights, activation).logits(X), dim=1).detach().numpy()
+    return deviation(posed(build, activation, weights).predict_proba(X.copy()), expected)
+
+
+def gradients_other(build: Build, activation: str) -> float:
+    """The gradients of other rows, as many as were asked about before."""
+    weights, (X, y) = draw(), batch(8, seed=5)
+    model = posed(build, activation, weights)
+    model.loss_and_gradients(*batch(8))
+    return deviations(
+        model.loss_and_gradients(X.copy(), y.copy())[1], Right(weights, activation).gradients(X, y)
+    )
+
+
+def beside(build: Build, activation: str) -> float:
+    """A network's probabilities once another stands beside it."""
+    weights, X = draw(), batch(8)[0]
+    model = posed(build, activation, weights)
+    posed(build, "relu" if activation == "tanh" else "tanh", draw(seed=3))
+    expected = torch.softmax(Right(weights, activation).logits(X), dim=1).detach().numpy()
+    return deviation(model.predict_proba(X.copy()), expected)
 
 
 def loss_huge(build: Build, activation: str) -> float:
@@ -395,6 +421,11 @@ def one_epoch(build: Build, activation: str) -> float:
     return _trained(build, activation, n=12, size=4, epochs=1)
 
 
+def single(build: Build, activation: str) -> float:
+    """One epoch of 9 equal examples in batches of 4: the third step is on one example."""
+    return _trained(build, activation, n=9, size=4, epochs=1)
+
+
 def full_batch(build: Build, activation: str) -> float:
     """Three epochs in which the batch is larger than the data."""
     return _trained(build, activation, n=6, size=64, epochs=3)
@@ -523,12 +554,16 @@ def initial(build: Build, activation: str) -> float:
 def history(build: Build, activation: str) -> float:
     """What ``fit`` reports of each epoch is near what its batches show (nothing reported is right too)."""
     weights, (X, y) = draw(), batch(60)
+    # Centred logits make the answers of all classes.
+    weights[-1] = weights[-1] - Right(weights, activation).logits(X).mean(dim=0).detach().numpy()
+    right = Right(weights, activation)
+    # Every other label is what the network answers, so that the accuracy depends on which label is whose.
+    y = np.where(np.arange(60) % 2 == 0, right.logits(X).argmax(dim=1).numpy(), y)
     model = posed(build, activation, weights)
     # So small a learning rate that every definition in use (running mean, end of the epoch) gives the same.
     reported = model.fit(X.copy(), y.copy(), epochs=3, batch_size=7, learning_rate=1e-7)
     if not isinstance(reported, dict):
         return 0.0
-    right = Right(weights, activation)
     accuracy = float(np.mean(right.logits(X).argmax(dim=1).numpy() == y))
     expected = {"loss": right.loss(X, y).item(), "accuracy": accuracy}
     total = 0.0
@@ -538,16 +573,33 @@ def history(build: Build, activation: str) -> float:
     return total if total > 1e-3 else 0.0
 
 
+def history_falling(build: Build, activation: str) -> float:
+    """While the loss falls, the losses reported are not those from before each epoch (none is right too)."""
+    weights, (X, y) = draw(), batch(1)
+    X, y = np.repeat(X, 12, axis=0), np.repeat(y, 12)
+    reported = posed(build, activation, weights).fit(X, y, epochs=3, batch_size=4, learning_rate=0.2)
+    if not isinstance(reported, dict) or "loss" not in reported:
+        return 0.0
+    late = [Right(weights, activation).loss(X, y).item()]
+    for epochs in (1, 2):
+        trained = Right(weights, activation).train([(X, y)] * 3 * epochs, lr=0.2)
+        late.append(Right(trained, activation).loss(X, y).item())
+    return float(deviation(reported["loss"], late) < 1e-6)
+
+
 _CALLS = (
     forward,
     forward_many,
+    forward_square,
     forward_extreme,
     repeated,
+    beside,
     loss,
     loss_extreme,
     loss_huge,
     gradients,
     gradients_again,
+    gradients_other,
 )
 _UPDATES = (
     step,
@@ -567,6 +619,7 @@ _UPDATES = (
 _TRAINING = (
     batches,
     one_epoch,
+    single,
     full_batch,
     many_small,
     many,
@@ -577,6 +630,7 @@ _TRAINING = (
     pairs,
     initial,
     history,
+    history_falling,
 )
 QUANTITIES: dict[str, Quantity] = {q.__name__: q for q in (*_CALLS, *_UPDATES, *_TRAINING)}
 NEEDS_ADAM = ("adam", "adam_small", "adam_batches", "adam_long", "adam_decay")
