@@ -1,50 +1,26 @@
-"""Training: which examples ``fit`` used, how often and in what batches, read off W1 after training on
-probe data.
-
-The inputs are one-hot, so example i touches only row i of W1. With a small learning rate the deltas of the
-first layer hardly change while training, and row i moves by ``-learning_rate x sum over its uses of delta_i
-/ batch size``. One division gives, for each example, the sum of 1 / (size of its batch) over its uses:
-exact algebra, no hooks.
-"""
+"""Training: an epoch uses every example once, in batches of the size asked for, in a new order each time."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from harness import oracle
-from harness.checks.context import SMALL, Context, Failed, Problem, RestsOn, as_float64
-from harness.checks.steps import require_right_gradient
+from harness.checks.context import Context, Failed, Problem, RestsOn, as_float64
+from harness.checks.probe import BATCH, EXAMPLES, TAIL, Uses, uses_of
 from harness.oracle import Float
 
 Evidence = dict[str, Any]
 
-EXAMPLES = 22
-BATCH = 5  # 22 = 4 x 5 + 2: the last batch is short, and wrapping it around to 5 shows (2 into 4 would not)
-TAIL = EXAMPLES % BATCH
-LEARNING_RATE = 2e-3  # small enough that deltas change by under 2 % in an epoch, large enough for float32
 MIXED = 16  # examples of either class, and in either batch
 MIXED_RATE = 0.5  # the order of two steps shows in their second order: by a hundredth of the way at this rate
-ACTIVE = 0.3  # the least pre-activation of a ReLU on probe data: steps of 2e-3 do not take it to 0
 SLACK = 0.15  # of 1/4: the counts are whole numbers, so this is generous
-
-
-@dataclass(frozen=True, kw_only=True)
-class Uses:
-    """For each example: ``share``, the sum of 1 / batch size over its uses, and how badly that explains
-    its row.
-    """
-
-    share: Float  # (EXAMPLES,)
-    residual: Float  # (EXAMPLES,) relative to the row's movement; 0 for a row that did not move
-    moved: Float  # (EXAMPLES,) norms of the rows' movements over those of one use in a batch of 1
 
 
 def uses_every_example_once(ctx: Context) -> Evidence:
     """An epoch uses every example exactly once, with its own label, the short last batch included."""
-    uses = _uses(ctx, epochs=1)
+    uses = uses_of(ctx, epochs=1)
     _explained(uses)
     unused = int((uses.share < SLACK / BATCH).sum())
     if unused:
@@ -79,11 +55,11 @@ def runs_the_epochs_asked_for(ctx: Context) -> Evidence:
     """Three epochs use every example three times, one epoch once: none missing, none extra, none
     restarted.
     """
-    uses = _uses(ctx, epochs=3)
+    uses = uses_of(ctx, epochs=3)
     _explained(uses)
     expected = 3.0 * (EXAMPLES // BATCH + 1)
     found = float(uses.share.sum())
-    once = float(_uses(ctx, epochs=1).share.sum())
+    once = float(uses_of(ctx, epochs=1).share.sum())
     # The sum over examples of 1 / batch size is the number of batches, whatever their sizes.
     if abs(found - 3.0 * once) > SLACK * expected:
         extra = found / once
@@ -141,7 +117,7 @@ def _first_of_a_class(problem: Problem, found: list[Float]) -> int | None:
 
 def a_batch_of_one_row_is_trained_on(ctx: Context) -> Evidence:
     """A batch that holds a single example makes an update like any other."""
-    last = _uses(ctx, epochs=1, examples=2 * BATCH + 1).share
+    last = uses_of(ctx, epochs=1, examples=2 * BATCH + 1).share
     alone = int((last > 0.5).sum())
     if float(last.min()) < SLACK / BATCH and abs(float(last.sum()) - 2.0) < SLACK:
         raise Failed(
@@ -155,7 +131,7 @@ def a_batch_of_one_row_is_trained_on(ctx: Context) -> Evidence:
             f"of {2 * BATCH + 1} examples in batches of {BATCH} one is alone in its batch: "
             f"it should weigh 1, the others 1/{BATCH}; found {listed}"
         )
-    single = _uses(ctx, epochs=1, examples=BATCH + 1, batch=1).share
+    single = uses_of(ctx, epochs=1, examples=BATCH + 1, batch=1).share
     if np.abs(single - 1.0).max() > 2 * SLACK:
         raise Failed(
             f"with batch_size=1 each example should weigh 1, found {single.min():.3f} to {single.max():.3f}",
@@ -166,7 +142,7 @@ def a_batch_of_one_row_is_trained_on(ctx: Context) -> Evidence:
 
 def batch_size_is_respected(ctx: Context) -> Evidence:
     """Updates are made on batches of the size asked for: one an update, averaged over it."""
-    uses = _uses(ctx, epochs=1)
+    uses = uses_of(ctx, epochs=1)
     _explained(uses)
     used = uses.share[uses.share > SLACK / BATCH]
     typical = float(np.median(used)) if len(used) else 0.0
@@ -201,14 +177,14 @@ def _drops_every_tail(ctx: Context) -> bool:
     """Whether three epochs make three times the whole batches: a gradient that comes late is lost but
     once.
     """
-    return abs(float(_uses(ctx, epochs=3).share.sum()) - 3 * (EXAMPLES // BATCH)) < 0.5
+    return abs(float(uses_of(ctx, epochs=3).share.sum()) - 3 * (EXAMPLES // BATCH)) < 0.5
 
 
 def reshuffles_every_epoch(ctx: Context) -> Evidence:
     """The order of the examples is drawn anew each epoch, from the seed: the short last batch does not always
     hold the same ones.
     """
-    tails = [tail for seed in (0, 1, 2) if (tail := _tail(_uses(ctx, epochs=1, seed=seed))) is not None]
+    tails = [tail for seed in (0, 1, 2) if (tail := _tail(uses_of(ctx, epochs=1, seed=seed))) is not None]
     if len(tails) < 3:
         raise Failed("the short last batch cannot be told apart, so its members cannot be followed")
     last = tuple(range(EXAMPLES - TAIL, EXAMPLES))
@@ -217,7 +193,7 @@ def reshuffles_every_epoch(ctx: Context) -> Evidence:
             f"three trainings end their epoch with examples {_names(last)}: the data are not shuffled",
             diagnosis="no_shuffle",
         )
-    if len(set(tails)) == 1 and _tail(_uses(ctx, epochs=1, seed=3)) == tails[0]:
+    if len(set(tails)) == 1 and _tail(uses_of(ctx, epochs=1, seed=3)) == tails[0]:
         # By chance once in ten million trainings, too.
         raise Failed(
             f"networks of the seeds 0, 1, 2 and 3 all end their first epoch with examples "
@@ -226,7 +202,7 @@ def reshuffles_every_epoch(ctx: Context) -> Evidence:
         )
     for seed in (0, 1):
         # By chance four epochs share their tail once in ten million trainings.
-        uses = _uses(ctx, epochs=4, seed=seed)
+        uses = uses_of(ctx, epochs=4, seed=seed)
         always = np.flatnonzero(uses.share > 4.0 * 0.9 / TAIL)
         if len(always) != TAIL:
             return {"tails": [list(tail) for tail in tails]}
@@ -290,65 +266,3 @@ def _wrong_shares(found: Float, expected: Float) -> Failed:
         f"1/{BATCH} and (last batch) 1/{TAIL} expected{more}",
         evidence={"shares": [float(v) for v in found]},
     )
-
-
-def _uses(
-    ctx: Context,
-    *,
-    epochs: int,
-    seed: int = 0,
-    examples: int = EXAMPLES,
-    batch: int = BATCH,
-) -> Uses:
-    key = ("uses", ctx.activations, epochs, seed, examples, batch)
-    return ctx.once(key, lambda: _measure(ctx, epochs, seed, examples, batch))
-
-
-def _all_active(weights: list[Float], X: Float) -> list[Float]:
-    """Raise hidden biases until every ReLU is on for every example.
-
-    A unit near its kink is switched by a tiny step, and the deltas below it jump.
-    """
-    raised, A = list(weights), X
-    for i in range(0, len(weights) - 2, 2):
-        Z = A @ raised[i] + raised[i + 1]
-        raised[i + 1] = raised[i + 1] + np.maximum(0.0, ACTIVE - Z.min(axis=0))
-        A = A @ raised[i] + raised[i + 1]
-    return raised
-
-
-def _measure(ctx: Context, epochs: int, seed: int, examples: int, batch: int) -> Uses:
-    activation = "tanh" if "tanh" in ctx.activations else ctx.activations[0]
-    require_right_gradient(ctx, activation)
-    sizes = ctx.work_network(activation)
-    if sizes[0] < EXAMPLES or sizes == SMALL:
-        sizes = (EXAMPLES, *sizes[1:])
-    base = ctx.problem(sizes, activation, EXAMPLES, "probe")
-    weights = list(base.weights)
-    X = np.eye(examples, sizes[0])
-    if activation == "relu":
-        weights = _all_active(weights, X)
-    asked = Problem(layer_sizes=sizes, activation=activation, weights=weights, X=X, y=base.y[:examples])
-    model, problem = ctx.posed(asked, seed=seed)
-    model.fit(problem.X, problem.y, epochs=epochs, batch_size=batch, learning_rate=LEARNING_RATE)
-    after = as_float64(model.get_weights(), problem.weights, "get_weights() after fit")
-    # The middle of the way: the deltas' drift over the training cancels to first order.
-    middle = [(b + a) / 2 for b, a in zip(problem.weights, after)]
-    if max(float(np.abs(a - b).max()) for b, a in zip(problem.weights, after)) > 0.5:
-        middle = problem.weights
-    deltas = np.stack(
-        [
-            oracle.loss_and_gradients(middle, problem.X[i : i + 1], problem.y[i : i + 1], activation)[1][1]
-            for i in range(examples)
-        ]
-    )
-    steps = (problem.weights[0] - after[0])[:examples] / LEARNING_RATE
-    squares = (deltas * deltas).sum(axis=1)
-    share = (steps * deltas).sum(axis=1) / squares
-    rest = np.linalg.norm(steps - share[:, None] * deltas, axis=1)
-    length = np.linalg.norm(steps, axis=1)
-    # In float32 a row that was not used still shows the rounding of nothing: it does not move at all.
-    residual = np.where(length > 0, rest / np.maximum(length, 1e-300), 0.0)
-    # A row whose delta all but vanishes has no direction to tell.
-    residual[squares < 1e-4 * np.median(squares)] = 0.0
-    return Uses(share=share, residual=residual, moved=length / np.sqrt(squares))

@@ -1,0 +1,98 @@
+"""Probe data: which examples ``fit`` used, how often and in what batches, read off W1 after training.
+
+The inputs are one-hot, so example i touches only row i of W1. With a small learning rate the deltas of the
+first layer hardly change while training, and row i moves by ``-learning_rate x sum over its uses of delta_i
+/ batch size``. One division gives, for each example, the sum of 1 / (size of its batch) over its uses:
+exact algebra, no hooks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness import oracle
+from harness.checks.context import SMALL, Context, Problem, as_float64
+from harness.checks.steps import require_right_gradient
+from harness.oracle import Float
+
+EXAMPLES = 22
+BATCH = 5  # 22 = 4 x 5 + 2: the last batch is short, and wrapping it around to 5 shows (2 into 4 would not)
+TAIL = EXAMPLES % BATCH
+LEARNING_RATE = 2e-3  # small enough that deltas change by under 2 % in an epoch, large enough for float32
+ACTIVE = 0.3  # the least pre-activation of a ReLU on probe data: steps of 2e-3 do not take it to 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uses:
+    """For each example: ``share``, the sum of 1 / batch size over its uses, and how badly that explains
+    its row.
+    """
+
+    share: Float  # (EXAMPLES,)
+    residual: Float  # (EXAMPLES,) relative to the row's movement; 0 for a row that did not move
+    moved: Float  # (EXAMPLES,) norms of the rows' movements over those of one use in a batch of 1
+
+
+def uses_of(
+    ctx: Context,
+    *,
+    epochs: int,
+    seed: int = 0,
+    examples: int = EXAMPLES,
+    batch: int = BATCH,
+) -> Uses:
+    """Train on probe data, once for the same arguments, and return what the examples were used for."""
+    key = ("uses", ctx.activations, epochs, seed, examples, batch)
+    return ctx.once(key, lambda: _measure(ctx, epochs, seed, examples, batch))
+
+
+def _all_active(weights: list[Float], X: Float) -> list[Float]:
+    """Raise hidden biases until every ReLU is on for every example.
+
+    A unit near its kink is switched by a tiny step, and the deltas below it jump.
+    """
+    raised, A = list(weights), X
+    for i in range(0, len(weights) - 2, 2):
+        Z = A @ raised[i] + raised[i + 1]
+        raised[i + 1] = raised[i + 1] + np.maximum(0.0, ACTIVE - Z.min(axis=0))
+        A = A @ raised[i] + raised[i + 1]
+    return raised
+
+
+def _measure(ctx: Context, epochs: int, seed: int, examples: int, batch: int) -> Uses:
+    activation = "tanh" if "tanh" in ctx.activations else ctx.activations[0]
+    require_right_gradient(ctx, activation)
+    sizes = ctx.work_network(activation)
+    if sizes[0] < EXAMPLES or sizes == SMALL:
+        sizes = (EXAMPLES, *sizes[1:])
+    base = ctx.problem(sizes, activation, EXAMPLES, "probe")
+    weights = list(base.weights)
+    X = np.eye(examples, sizes[0])
+    if activation == "relu":
+        weights = _all_active(weights, X)
+    asked = Problem(layer_sizes=sizes, activation=activation, weights=weights, X=X, y=base.y[:examples])
+    model, problem = ctx.posed(asked, seed=seed)
+    model.fit(problem.X, problem.y, epochs=epochs, batch_size=batch, learning_rate=LEARNING_RATE)
+    after = as_float64(model.get_weights(), problem.weights, "get_weights() after fit")
+    # The middle of the way: the deltas' drift over the training cancels to first order.
+    middle = [(b + a) / 2 for b, a in zip(problem.weights, after)]
+    if max(float(np.abs(a - b).max()) for b, a in zip(problem.weights, after)) > 0.5:
+        middle = problem.weights
+    deltas = np.stack(
+        [
+            oracle.loss_and_gradients(middle, problem.X[i : i + 1], problem.y[i : i + 1], activation)[1][1]
+            for i in range(examples)
+        ]
+    )
+    steps = (problem.weights[0] - after[0])[:examples] / LEARNING_RATE
+    squares = (deltas * deltas).sum(axis=1)
+    share = (steps * deltas).sum(axis=1) / squares
+    rest = np.linalg.norm(steps - share[:, None] * deltas, axis=1)
+    length = np.linalg.norm(steps, axis=1)
+    # In float32 a row that was not used still shows the rounding of nothing: it does not move at all.
+    residual = np.where(length > 0, rest / np.maximum(length, 1e-300), 0.0)
+    # A row whose delta all but vanishes has no direction to tell.
+    residual[squares < 1e-4 * np.median(squares)] = 0.0
+    return Uses(share=share, residual=residual, moved=length / np.sqrt(squares))
