@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from harness import oracle
 from harness.checks import properties_drive, properties_training, tolerances
 from harness.checks.context import MAIN, SMALL, Context, Failed, NotApplicable
 from harness.checks.properties import PROPERTIES
@@ -435,6 +436,20 @@ def test_a_counterexample_is_shrunk_to_the_smallest_and_told(rows):
     assert caught.value.evidence["counterexample"]["rows"] == rows
     assert caught.value.evidence["counterexample"]["sharpness"] == 0
     assert f"{rows} rows, draw 0" in caught.value.detail
+
+
+def test_a_mixture_holds_every_activation():
+    seen = set()
+
+    class Watched(Network):
+        def predict_proba(self, X):
+            if np.ptp(X) > 0:
+                seen.add(self.activation)
+            return super().predict_proba(X)
+
+    for seed in range(4):
+        RUNS["shifting_the_logits_changes_nothing"](context(Watched, seed))
+    assert seen == set(oracle.ACTIVATIONS)
 
 
 def test_one_seed_asks_the_same_cases_and_another_asks_others():
