@@ -131,7 +131,7 @@ TABLE: tuple[Entry, ...] = (
         group="training",
         run=training.reshuffles_every_epoch,
         needs=("uses_every_example_once",),
-        explained_by=("batches_mix_classes",),
+        explained_by=("batches_mix_classes", "same_seed_same_weights"),
     ),
     Entry(
         group="training",

@@ -27,6 +27,7 @@ from harness.threads import THREAD_VARIABLES
 if TYPE_CHECKING:
     from harness.grading.units import Outcome, Unit
 
+LAST_ROUNDS = 500  # of ending and removing, once the grader is gone
 WATCH_SECONDS = 0.2  # between two looks of a worker at whether its grader still lives
 
 
@@ -164,11 +165,15 @@ def _settle_in(grader: int, folder: str) -> None:
 def _watch(grader: int, folder: str) -> None:
     while os.getppid() == grader:
         time.sleep(WATCH_SECONDS)
-    # The grader was killed: end the submission under way, remove what it wrote, and go. Twice, for what the
-    # main thread may have started meanwhile.
-    for _ in range(2):
+    # The grader was killed: end the submission under way, remove what it wrote, and go. Until the folder is
+    # gone the main thread, whose submission just ended, may start another in it; afterwards it cannot.
+    for _ in range(LAST_ROUNDS):
         _end_children()
         shutil.rmtree(folder, ignore_errors=True)
+        if not Path(folder).exists():
+            break
+        time.sleep(0.01)
+    _end_children()
     os._exit(1)
 
 
