@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -160,13 +161,29 @@ def _settle_in(grader: int, folder: str) -> None:
     Path(folder).chmod(0o711)  # a submission that runs as a user of its own passes through it
     tempfile.tempdir = folder
     threading.Thread(target=_watch, args=(grader, folder), daemon=True).start()
+    # A worker that has just finished a unit fails to hand it over to a grader that was killed, and ends by
+    # itself, sooner than the thread looks.
+    Finalize(None, _leave, args=(grader, folder), exitpriority=0)
 
 
 def _watch(grader: int, folder: str) -> None:
     while os.getppid() == grader:
         time.sleep(WATCH_SECONDS)
-    # The grader was killed: end the submission under way, remove what it wrote, and go. Until the folder is
-    # gone the main thread, whose submission just ended, may start another in it; afterwards it cannot.
+    _clear_up(folder)
+    os._exit(1)
+
+
+def _leave(grader: int, folder: str) -> None:
+    if os.getppid() != grader:
+        _clear_up(folder)
+
+
+def _clear_up(folder: str) -> None:
+    """The grader was killed: end the submission under way, and remove what it wrote.
+
+    Until the folder is gone the main thread, whose submission just ended, may start another in it;
+    afterwards it cannot.
+    """
     for _ in range(LAST_ROUNDS):
         _end_children()
         shutil.rmtree(folder, ignore_errors=True)
@@ -174,7 +191,6 @@ def _watch(grader: int, folder: str) -> None:
             break
         time.sleep(0.01)
     _end_children()
-    os._exit(1)
 
 
 def _end_children() -> None:
