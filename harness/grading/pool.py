@@ -18,7 +18,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
-from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -90,11 +89,17 @@ class LocalPool:
         """End the workers and remove their folder; with ``at_once`` also what they run."""
         executors = [executor for executor in self._slots if executor is not None]
         self._slots = [None] * len(self._slots)
+        if not at_once:
+            # While the workers live: should this process be killed now, they remove what is left.
+            self._remove_folder()
         for executor in executors:
             # The processes' numbers are not public, and a worker that is at work hears nothing else.
             for pid in list(executor._processes or ()) if at_once else ():
                 kill_tree(pid)
             executor.shutdown(wait=not at_once, cancel_futures=True)
+        self._remove_folder()
+
+    def _remove_folder(self) -> None:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -161,9 +166,6 @@ def _settle_in(grader: int, folder: str) -> None:
     Path(folder).chmod(0o711)  # a submission that runs as a user of its own passes through it
     tempfile.tempdir = folder
     threading.Thread(target=_watch, args=(grader, folder), daemon=True).start()
-    # A worker that has just finished a unit fails to hand it over to a grader that was killed, and ends by
-    # itself, sooner than the thread looks.
-    Finalize(None, _leave, args=(grader, folder), exitpriority=0)
 
 
 def _watch(grader: int, folder: str) -> None:
@@ -171,11 +173,6 @@ def _watch(grader: int, folder: str) -> None:
         time.sleep(WATCH_SECONDS)
     _clear_up(folder)
     os._exit(1)
-
-
-def _leave(grader: int, folder: str) -> None:
-    if os.getppid() != grader:
-        _clear_up(folder)
 
 
 def _clear_up(folder: str) -> None:
