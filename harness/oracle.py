@@ -20,6 +20,7 @@ Int = NDArray[np.int64]
 Gradient = Callable[[list[Float]], list[Float]]  # of weights
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu")
+FLOAT32_EPS = 2.0**-23  # the spacing of float32 numbers at 1
 
 
 def _sigmoid(Z: Float) -> Float:

@@ -18,6 +18,7 @@ from harness.checks.context import (
     Failed,
     NotApplicable,
     Problem,
+    alike,
     as_float64,
     tensor_names,
     weights_like,
@@ -146,10 +147,9 @@ def _keeps_pace(ctx: Context) -> None:
     All rows are alike, so that the loss before every update is known whatever their order. What is told may
     be a mean over the epoch, its last batch's loss, or the loss after it: only what is late is wrong.
     """
-    activation = "tanh" if "tanh" in ctx.activations else ctx.activations[0]
+    activation = ctx.one_activation
     base = ctx.problem(ctx.work_network(activation), activation, 16, "history")
-    alike = replace(base, X=np.repeat(base.X[:1], 16, axis=0), y=np.repeat(base.y[:1], 16))
-    model, problem = ctx.posed(alike)
+    model, problem = ctx.posed(alike(base, 16))
     history = model.fit(problem.X, problem.y, epochs=3, batch_size=4, learning_rate=0.05)
     steps = oracle.sgd(problem.weights, problem.X, problem.y, activation, learning_rate=0.05)
     path = [problem.weights, *islice(steps, 12)]

@@ -10,6 +10,7 @@ import numpy as np
 
 from harness import diagnosis
 from harness.checks.context import Context, Failed, NotApplicable, as_float64, failed, weights_like
+from harness.diagnosis.distributions import p_value
 from harness.oracle import Float
 
 Evidence = dict[str, Any]
@@ -46,7 +47,7 @@ def _glorot(sizes: tuple[int, ...], weights: list[Float], *, sample: int | None)
                 weights,
                 f"W{layer} reaches {np.abs(W).max():.4g}, the Glorot limit for {W.shape} is {limit:.4g}",
             )
-        if (p := _uniform(W.ravel()[:sample], limit)) < SIGNIFICANCE:
+        if (p := p_value(np.sort(W.ravel()[:sample]), "uniform", limit)) < SIGNIFICANCE:
             message = (
                 f"W{layer} is not uniform on +-{limit:.4g}: mean {W.mean():.3g}, "
                 f"standard deviation {W.std():.4g} "
@@ -103,19 +104,6 @@ def _built(ctx: Context, activation: str) -> tuple[tuple[int, ...], list[Float]]
         return sizes, as_float64(weights, weights_like(sizes), "get_weights()")
 
     return ctx.once(("built", activation), make)
-
-
-def _uniform(values: Float, limit: float) -> float:
-    """Return the p-value of Kolmogorov and Smirnov's test that these are uniform on [-limit, limit]."""
-    # Imported here: SciPy's statistics take half a second to import, which --help should not wait for.
-    from scipy.special import kolmogorov
-
-    values = np.sort(values)
-    n = len(values)
-    cdf = np.clip((values + limit) / (2 * limit), 0.0, 1.0)
-    steps = np.arange(n + 1) / n
-    distance = max(float((steps[1:] - cdf).max()), float((cdf - steps[:-1]).max()))
-    return float(kolmogorov((np.sqrt(n) + 0.12 + 0.11 / np.sqrt(n)) * distance))
 
 
 def _wrong(sizes: tuple[int, ...], weights: list[Float], message: str) -> Failed:

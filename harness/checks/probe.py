@@ -62,7 +62,7 @@ def _all_active(weights: list[Float], X: Float) -> list[Float]:
 
 
 def _measure(ctx: Context, epochs: int, seed: int, examples: int, batch: int) -> Uses:
-    activation = "tanh" if "tanh" in ctx.activations else ctx.activations[0]
+    activation = ctx.one_activation
     require_right_gradient(ctx, activation)
     sizes = ctx.work_network(activation)
     if sizes[0] < EXAMPLES or sizes == SMALL:

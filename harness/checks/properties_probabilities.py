@@ -11,10 +11,9 @@ from harness import oracle
 from harness.checks.context import Context, Failed, Problem, as_float64
 from harness.checks.properties_case import Broken, Case, Evidence, same
 from harness.checks.properties_drive import for_all
-from harness.oracle import Float
+from harness.oracle import FLOAT32_EPS, Float
 from harness.session import Model
 
-FLOAT32_EPS = 2.0**-23
 MANY_ROWS = (1_031, 10_007)  # primes: no block of rows divides them, and a test set has 10,000
 PATIENCE = 1.0  # seconds that so many rows may take
 EXTREME = 1e4  # exact in float16, float32 and float64; its exponential overflows in all of them

@@ -16,18 +16,18 @@ from harness.checks.context import (
     Failed,
     Problem,
     RestsOn,
+    alike,
     as_float64,
     failed,
     relative_error,
     tensor_names,
 )
 from harness.diagnosis import Diagnosis
-from harness.oracle import Float
+from harness.oracle import FLOAT32_EPS, Float
 from harness.records import Status
 from harness.session import SubmissionFault
 
 BATCH = 16
-FLOAT32_EPS = 2.0**-23
 
 
 def own_gradient(ctx: Context, activation: str) -> oracle.Gradient | None:
@@ -124,8 +124,7 @@ def fitted(
     problem = case.start or problem_of(ctx, case.activation, case.rows)
     model, start = ctx.posed(problem, seed=seed)
     if case.batches > 1 or case.identical:
-        rows = case.rows
-        start = replace(start, X=np.repeat(start.X[:1], rows, axis=0), y=np.repeat(start.y[:1], rows))
+        start = alike(start, case.rows)
     model.fit(
         start.X,
         start.y,
@@ -223,8 +222,8 @@ def _allowed(ctx: Context, case: Case, start: Float, moved: float) -> float:
 
 def _draws_at_random(ctx: Context, case: Case, start: Problem) -> bool:
     """Whether training on rows that are all alike ends differently by the seed alone."""
-    alike = replace(case, identical=True)
-    (_, first), (_, second) = (fitted(ctx, alike, seed=seed) for seed in (0, 1))
+    same = replace(case, identical=True)
+    (_, first), (_, second) = (fitted(ctx, same, seed=seed) for seed in (0, 1))
     for i, s in enumerate(start.weights):
         moved = float(np.linalg.norm(first[i] - s))
         # Weights drawn anew move as far as they are long: that is another mistake.

@@ -24,10 +24,6 @@ UPDATE_FLOAT32 = 2e-3
 # A step of rate 1 from float32 weights, besides their rounding: right float32 code was measured under 5e-7,
 # float16 over 3e-4.
 STEP_FLOAT32 = 5e-5
-# Ten steps in float32 of a ReLU network stay within 1e-4 of float64; kinks can add a little.
-TRAJECTORY_FLOAT32 = 2e-3
-# Softmax rows in float32 sum to 1 within a few units in the last place times the number of classes.
-PROBABILITY = 1e-5
 # Adam divides by the root of a squared gradient: entries near epsilon = 1e-8 amplify the last digits.
 ADAM = 1e-4
 # The same computation asked for again: sums may round differently where arrays lie elsewhere in memory.

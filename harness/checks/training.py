@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from harness import oracle
-from harness.checks.context import Context, Failed, Problem, RestsOn, as_float64
+from harness.checks.context import Context, Failed, Problem, RestsOn, alike, as_float64
 from harness.checks.probe import BATCH, EXAMPLES, TAIL, Uses, uses_of
 from harness.oracle import Float
 
@@ -76,11 +77,10 @@ def batches_mix_classes(ctx: Context) -> Evidence:
     The rows are all alike, half of them of one class, half of another, in two batches: what the weights
     become tells how many of each class the first batch held.
     """
-    activation = "tanh" if "tanh" in ctx.activations else ctx.activations[0]
+    activation = ctx.one_activation
     base = ctx.problem(ctx.work_network(activation), activation, BATCH, "mixed classes")
-    X = np.repeat(base.X[:1], 2 * MIXED, axis=0)
     y = base.y[0] + np.arange(2 * MIXED) % 2 * (1 if base.y[0] == 0 else -1)
-    asked = Problem(layer_sizes=base.layer_sizes, activation=activation, weights=base.weights, X=X, y=y)
+    asked = replace(alike(base, 2 * MIXED), y=y)
     counts = []
     for seed in (0, 1):
         model, problem = ctx.posed(asked, seed=seed)

@@ -26,7 +26,6 @@ from harness.checks.context import (
 from harness.checks.naming import RATES, adam_at_rates, by_rates, clipped, collapse, step_by_step
 from harness.checks.steps import (
     BATCH,
-    FLOAT32_EPS,
     Case,
     compare,
     fitted,
@@ -34,7 +33,7 @@ from harness.checks.steps import (
     problem_of,
     require_right_gradient,
 )
-from harness.oracle import Float
+from harness.oracle import FLOAT32_EPS, Float
 from harness.records import Status
 from harness.session import SubmissionFault
 
@@ -57,7 +56,7 @@ def full_batch_update(ctx: Context, activation: str) -> Evidence:
 
 def large_gradient(ctx: Context) -> Evidence:
     """A step is as long as a large gradient says: neither gradients nor weights are cut down to a limit."""
-    activation = _one_of(ctx)
+    activation = ctx.one_activation
     require_right_gradient(ctx, activation)
     start = _steep(ctx, activation)
     return {"error": compare(ctx, Case(activation=activation, learning_rate=0.1, start=start), clipped)}
@@ -94,14 +93,14 @@ def batches_in_turn(ctx: Context) -> Evidence:
 
     All batches hold the same example, so that no order of the rows matters.
     """
-    activation = _one_of(ctx)
+    activation = ctx.one_activation
     require_right_gradient(ctx, activation)
     return {"error": compare(ctx, Case(activation=activation, learning_rate=0.1, steps=8, batches=4))}
 
 
 def trains_to_the_last_epoch(ctx: Context) -> Evidence:
     """Thirty epochs make thirty updates also where the loss hardly falls: nothing stops or slows down."""
-    activation = _one_of(ctx)
+    activation = ctx.one_activation
     require_right_gradient(ctx, activation)
     done = _epochs_done(ctx, activation, EPOCHS)
     if abs(done - EPOCHS) < 0.5:
@@ -123,7 +122,7 @@ def trains_to_the_last_epoch(ctx: Context) -> Evidence:
 
 def single_precision(ctx: Context) -> Evidence:
     """Given float32 weights and inputs, gradients and a step are as right as float32 can make them."""
-    activation = _one_of(ctx)
+    activation = ctx.one_activation
     require_right_gradient(ctx, activation)
     usual = problem_of(ctx, activation)
     given = [w.astype(np.float32) for w in usual.weights]
@@ -195,11 +194,6 @@ def small_step_lowers_the_loss(ctx: Context, activation: str) -> Evidence:
     return {"before": before, "after": after}
 
 
-def _one_of(ctx: Context) -> str:
-    """The activation of what is measured on one alone: the one without kinks and with large gradients."""
-    return "tanh" if "tanh" in ctx.activations else ctx.activations[0]
-
-
 def _steep(ctx: Context, activation: str) -> Problem:
     """A problem with the usual values in every layer and a gradient ``STEEP`` times the usual in the first.
 
@@ -259,7 +253,7 @@ def _less_than_single(
 
 def _adam(ctx: Context, decay: float) -> Evidence:
     """Adam belongs to the package part; from-scratch code that does not offer it loses nothing."""
-    activation = _one_of(ctx)
+    activation = ctx.one_activation
     case = Case(activation=activation, learning_rate=1e-3, steps=10, weight_decay=decay, optimizer="adam")
     try:
         error = compare(ctx, case, adam_at_rates)

@@ -9,9 +9,8 @@ import numpy as np
 from harness.diagnosis.fitting import name
 from harness.diagnosis.trajectory import Trajectory, Weights, hypothesis
 from harness.diagnosis.types import Diagnosis, Hypothesis
-from harness.oracle import Float
+from harness.oracle import FLOAT32_EPS, Float
 
-_FLOAT32_EPS = 2.0**-23
 UNASKED = "nobody asked for that"
 
 
@@ -22,7 +21,7 @@ def diagnose(path: Trajectory, found: Sequence[Float]) -> Diagnosis | None:
     moved = [f - w for f, w in zip(found, path.start)]
     if not all(np.isfinite(m).all() for m in moved):
         return None
-    rounding = [4.0 * _FLOAT32_EPS * length(w) for w in path.start]
+    rounding = [4.0 * FLOAT32_EPS * length(w) for w in path.start]
     return name(moved, path.after(1), hypotheses(path, moved), rounding=rounding)
 
 

@@ -16,9 +16,8 @@ import numpy as np
 from harness.diagnosis.passes import Pass
 from harness.diagnosis.scales import constants
 from harness.diagnosis.types import Diagnosis, Posed
-from harness.oracle import Float
+from harness.oracle import FLOAT32_EPS, Float
 
-_FLOAT32_EPS = 2.0**-23
 EXACT = 1e-6  # float64 code gives a factor to about 1e-12
 SINGLE = 2e-5  # what float32 code leaves of a gradient unexplained, besides the rounding of its weights
 WELL_KNOWN = 0.03  # a factor that rounding blurs more than this is not known
@@ -70,7 +69,7 @@ def factor_of(step: Observed) -> Factor | None:
         return None
     right = [-step.learning_rate * g for g in step.net.gradients]
     lengths = [float(np.linalg.norm(r)) for r in right]
-    rounding = [_FLOAT32_EPS * float(np.linalg.norm(w)) + 1e-300 for w in step.problem.weights]
+    rounding = [FLOAT32_EPS * float(np.linalg.norm(w)) + 1e-300 for w in step.problem.weights]
     if min(lengths) == 0.0:
         return None
     # Each tensor counts as much as float32 weights would let it tell.

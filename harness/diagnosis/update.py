@@ -21,7 +21,7 @@ from harness.diagnosis.targets import targets
 from harness.diagnosis.trajectory import Trajectory, Weights, hypothesis
 from harness.diagnosis.types import Diagnosis, Hypothesis
 from harness.diagnosis.usage import usage
-from harness.oracle import Float
+from harness.oracle import FLOAT32_EPS, Float
 
 # Of a gradient these have names of their own when they are seen in an update.
 _RENAMED = frozenset(
@@ -35,7 +35,6 @@ _RENAMED = frozenset(
         "one_tensor_zero",
     ]
 ) | {"weight_decay_spurious"}
-_FLOAT32_EPS = 2.0**-23
 
 
 def diagnose(path: Trajectory, found: Sequence[Float]) -> Diagnosis | None:
@@ -102,7 +101,7 @@ def _moved(path: Trajectory, found: Sequence[Float]) -> Weights | None:
 
 def _rounding(path: Trajectory) -> list[float]:
     """What float32 weights carry of their own rounding into each displacement, once a step."""
-    return [4.0 * np.sqrt(path.steps) * _FLOAT32_EPS * float(np.linalg.norm(s)) for s in path.start]
+    return [4.0 * np.sqrt(path.steps) * FLOAT32_EPS * float(np.linalg.norm(s)) for s in path.start]
 
 
 def hypotheses(path: Trajectory, found: Weights) -> Iterator[Hypothesis]:

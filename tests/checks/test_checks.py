@@ -369,6 +369,20 @@ def test_shares_of_one_epoch_add_up_to_its_batches():
     assert expected == batches
 
 
+def test_a_history_that_stays_at_the_first_loss_is_not_true(tmp_path):
+    text = loader.text(case_named("classes"))
+    old = "            losses.append(loss_sum / len(X))\n"
+    head = "        losses, accuracies = [], []\n"
+    assert (text.count(old), text.count(head)) == (1, 1)
+    text = text.replace(head, f"{head}        self._forward(X)\n        begun = self._loss(y)\n")
+    path = tmp_path / "first.py"
+    path.write_text(text.replace(old, "            losses.append(begun)\n"))
+    found = run_file(path, only={"history_is_true"})["history_is_true"]
+    assert found.status is Status.FAIL
+    assert found.message.endswith("it is measured before the first")
+    assert found.diagnosis == "history_untrue"
+
+
 def test_code_may_refuse_a_learning_rate_of_0_but_not_fail_with_another(tmp_path):
     text = loader.text(case_named("classes"))
     head = "        losses, accuracies = [], []\n"

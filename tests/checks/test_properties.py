@@ -193,6 +193,18 @@ class NoShift(Network):
         return np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
 
 
+@broken("extreme_logits_give_finite_probabilities", "softmax_overflow")
+class LogWithoutShift(Network):
+    def softmax(self, z):
+        return np.exp(z - np.log(np.exp(z).sum(axis=1, keepdims=True)))
+
+
+@broken("hidden_units_are_monotone_and_in_range", "relu_capped")
+class CappedReLU(Network):
+    def act(self, z):
+        return np.clip(z, 0.0, 6.0) if self.activation == "relu" else super().act(z)
+
+
 @broken("extreme_logits_give_finite_probabilities")
 class Capped(Network):
     def softmax(self, z):

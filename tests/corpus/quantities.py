@@ -303,19 +303,26 @@ def step_rate(build: Build, activation: str) -> float:
     )
 
 
+def _one_step(
+    build: Build, activation: str, weights: Sequence[Array], X: Array, y: Array, *, lr: float
+) -> float:
+    """How far the displacements of one full-batch step are from right."""
+    model = posed(build, activation, weights)
+    model.fit(
+        X.copy(), y.copy(), epochs=1, batch_size=len(X), learning_rate=lr, optimizer="sgd", weight_decay=0.0
+    )
+    expected = Right(weights, activation).train([(X, y)], lr=lr)
+    return deviations(
+        [f - w for f, w in zip(model.get_weights(), weights)], [e - w for e, w in zip(expected, weights)]
+    )
+
+
 def step_steep(build: Build, activation: str) -> float:
     """One step along a gradient that is a hundred times as long as usual."""
     weights, (X, y) = draw(), batch(8)
     weights = [w * (8.0 if i and i % 2 == 0 else 0.02) for i, w in enumerate(weights)]
     y[:] = 0
-    model = posed(build, activation, weights)
-    model.fit(
-        X.copy(), y.copy(), epochs=1, batch_size=8, learning_rate=0.1, optimizer="sgd", weight_decay=0.0
-    )
-    expected = Right(weights, activation).train([(X, y)], lr=0.1)
-    error = deviations(
-        [f - w for f, w in zip(model.get_weights(), weights)], [e - w for e, w in zip(expected, weights)]
-    )
+    error = _one_step(build, activation, weights, X, y, lr=0.1)
     return error if error > 0.1 * len(weights) else 0.0  # saturated units leave float32 few digits
 
 
@@ -323,14 +330,7 @@ def step_single(build: Build, activation: str) -> float:
     """A step from float32 weights on float32 inputs, where less than a ten-thousandth is its rounding."""
     weights, (X, y) = [w.astype(np.float32) for w in draw()], batch(8)
     X = X.astype(np.float32)
-    model = posed(build, activation, weights)
-    model.fit(
-        X.copy(), y.copy(), epochs=1, batch_size=8, learning_rate=1.0, optimizer="sgd", weight_decay=0.0
-    )
-    expected = Right(weights, activation).train([(X, y)], lr=1.0)
-    error = deviations(
-        [f - w for f, w in zip(model.get_weights(), weights)], [e - w for e, w in zip(expected, weights)]
-    )
+    error = _one_step(build, activation, weights, X, y, lr=1.0)
     return error if error > 1e-4 * len(weights) else 0.0
 
 
