@@ -20,7 +20,7 @@ import numpy as np
 from harness import wire
 from harness.denormals import flush_denormals
 from harness.worker.faults import describe
-from harness.worker.loading import Loaded, load_submission
+from harness.worker.loading import Loaded, load_submission, offered
 
 REQUEST_LIMIT = 4 << 30  # bytes: the grader is trusted, this only bounds a broken channel
 ABSENT = object()
@@ -57,8 +57,7 @@ class Server:
             return _not_provided("build")
         model = self.loaded.build(list(header["layer_sizes"]), header["activation"], header["seed"])
         self.models[header["slot"]] = model
-        verbs = ("get_weights", "set_weights", "predict_proba", "loss_and_gradients", "fit")
-        answer: dict[str, Any] = {"verbs": [verb for verb in verbs if callable(getattr(model, verb, None))]}
+        answer: dict[str, Any] = {"verbs": offered(model)}
         if isinstance(model, types.SimpleNamespace) and getattr(model, "own_sizes", None):
             answer["own_sizes"] = model.own_sizes
         return answer, []

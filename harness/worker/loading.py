@@ -21,6 +21,7 @@ from harness.worker.script import Script, asks_for_gpu
 from harness.worker.standins import StandIns
 from harness.worker.statements import defines_build, works_at_import
 
+VERBS = ("get_weights", "set_weights", "predict_proba", "loss_and_gradients", "fit")  # of a network
 PACKAGE = "_submission"  # the name under which a folder with relative imports is a package
 
 
@@ -34,6 +35,11 @@ class Loaded:
 
     build: Callable[[list[int], str, int], Any] | None
     notes: list[str] = field(default_factory=list)
+
+
+def offered(model: Any) -> list[str]:
+    """Return which of the contract's verbs a network has."""
+    return [verb for verb in VERBS if callable(getattr(model, verb, None))]
 
 
 def load_submission(entry: str, manifest: Mapping[str, Any]) -> Loaded:

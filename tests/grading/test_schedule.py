@@ -307,5 +307,23 @@ def test_the_folder_of_a_grading_is_there_as_long_as_somebody_lives_who_will_rem
     assert set(tmp_path.iterdir()) == before
 
 
+def test_the_folder_of_a_grading_goes_before_its_workers(units, local_pool, monkeypatch, tmp_path):
+    from harness.grading import pool as module
+    from tests.grading import units_for_pools
+
+    monkeypatch.setattr(module, "run_unit", units_for_pools.say_who)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    local_pool.submit(units[0]).result(timeout=300)
+    there = []
+    executor = next(slot for slot in local_pool._slots if slot is not None)
+    shutdown = executor.shutdown
+    monkeypatch.setattr(
+        executor, "shutdown", lambda **how: (there.append(local_pool._folder.exists()), shutdown(**how))
+    )
+    assert local_pool._folder.exists()
+    local_pool.stop(at_once=False)  # a grader that is killed after it has nobody left to remove the folder
+    assert there == [False]
+
+
 def workers(pool):
     return [pid for slot in pool._slots if slot is not None for pid in slot._processes]

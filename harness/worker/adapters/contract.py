@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from harness.worker.adapters.declaration import Array, Declaration, inputs_of, plain, probabilities_of
+from harness.worker.loading import offered
 
 TRANSLATED = frozenset(["layout", "labels", "batch_axis", "output", "dtype", "input_scale"])
 # What describes a network without ``build`` has nothing to act on beside it.
@@ -32,9 +33,7 @@ class _Translated:
         self.classes = classes
 
     def verbs(self) -> types.SimpleNamespace:
-        names = ("get_weights", "set_weights", "predict_proba", "loss_and_gradients", "fit")
-        offered = [name for name in names if callable(getattr(self.model, name, None))]
-        return types.SimpleNamespace(**{name: getattr(self, f"_{name}") for name in offered})
+        return types.SimpleNamespace(**{verb: getattr(self, f"_{verb}") for verb in offered(self.model)})
 
     def _get_weights(self) -> Any:
         return self._turned(self.model.get_weights())
