@@ -414,11 +414,14 @@ def test_a_wrong_folder_is_named(
     ("content", "message"),
     [
         (b"no gzip", "expected a gzip file"),
-        (gzip.compress(b"\0" * 13)[:10] + b"\xff" * 20, "expected a gzip file"),
-        (gzip.compress(b"\1" * 13), "expected the IDX header 0000080100000005, found 0101010101010101"),
-        (gzip.compress(b"\0" * 13)[:-4], "expected a gzip file"),
-        (gzip.compress(b"\0" * 400), "expected 13 bytes after decompression, found 14"),
-        (gzip.compress(b"\0" * 5), "expected 13 bytes after decompression, found 5"),
+        (gzip.compress(b"\0" * 13, mtime=0)[:10] + b"\xff" * 20, "expected a gzip file"),
+        (
+            gzip.compress(b"\1" * 13, mtime=0),
+            "expected the IDX header 0000080100000005, found 0101010101010101",
+        ),
+        (gzip.compress(b"\0" * 13, mtime=0)[:-4], "expected a gzip file"),
+        (gzip.compress(b"\0" * 400, mtime=0), "expected 13 bytes after decompression, found 14"),
+        (gzip.compress(b"\0" * 5, mtime=0), "expected 13 bytes after decompression, found 5"),
     ],
 )
 def test_a_wrong_gzip_file_is_named(
