@@ -23,7 +23,10 @@ from harness.oracle import Float
 from harness.session import Model
 
 Evidence = dict[str, Any]
-DIRECTIONS = 3
+# One on the report's network, whose gradient is also held against float64 entry by entry: a direction of W1
+# is 392,000 numbers that travel for every loss. An error of 1 % then passes once in a thousand times there,
+# and once in a billion on the small network.
+DIRECTIONS = {"initialisation": 1, "burn-in": 3}
 REDRAWS = 20
 
 
@@ -48,8 +51,8 @@ def finite_differences(ctx: Context, activation: str) -> Evidence:
     start, later = (ctx.problem(sizes, activation, 8) for sizes in (networks[0], networks[-1]))
     evidence: Evidence = {"statistic": {}, "threshold": tolerances.DIFFERENCES}
     for name, problem in (("initialisation", start), ("burn-in", _after_burn_in(later))):
-        worst = _difference(ctx, problem, ctx.rng("directions", activation, name))
-        evidence["statistic"][name] = worst
+        rng = ctx.rng("directions", activation, name)
+        evidence["statistic"][name] = _difference(ctx, problem, rng, DIRECTIONS[name])
     return evidence
 
 
@@ -104,7 +107,7 @@ def _after_burn_in(problem: Problem) -> Problem:
     )
 
 
-def _difference(ctx: Context, problem: Problem, rng: np.random.Generator) -> float:
+def _difference(ctx: Context, problem: Problem, rng: np.random.Generator, directions: int) -> float:
     """Difference the loss along random directions, tensor by tensor; return the worst statistic, or raise
     Failed.
     """
@@ -117,7 +120,7 @@ def _difference(ctx: Context, problem: Problem, rng: np.random.Generator) -> flo
     for index, name in enumerate(tensor_names(len(found))):
         # Float32 code cannot be differenced (noise up to 7e-2): its gradient is held against the oracle's
         # loss.
-        draws = [_direction(model if precise else None, problem, index, rng) for _ in range(DIRECTIONS)]
+        draws = [_direction(model if precise else None, problem, index, rng) for _ in range(directions)]
         scale = max(
             float(np.linalg.norm(found[index])) / np.sqrt(found[index].size),
             float(np.sqrt(np.mean([slope * slope for _, slope in draws]))),
