@@ -27,6 +27,8 @@ SMALL = (23, 17, 13, 11, 10)  # ten classes, as the report: code may have that n
 # For 8 rows: arrays take a few milliseconds, the report's network in plain Python a second.
 SLOW_SECONDS = 0.3
 DEPTHS = ((9, 10), (9, 12, 10), (9, 12, 7, 10), (9, 12, 7, 8, 10), (9, 12, 7, 8, 6, 10))
+# More than ten layers: their numbers are then ordered otherwise as text.
+DEEP = (9, 12, 7, 11, 8, 12, 9, 11, 7, 12, 8, 10)
 SQUARE = (9, 8, 8, 8, 10)  # a matrix that is as high as it is wide can be transposed unnoticed
 
 
@@ -112,7 +114,7 @@ class Context:
         if key not in self.memo:
             try:
                 self.memo[key] = (True, make())
-            except (Failed, RestsOn, SubmissionFault) as error:
+            except (Failed, RestsOn, NotApplicable, SubmissionFault) as error:
                 self.memo[key] = (False, error)
         good, value = self.memo[key]
         if good:

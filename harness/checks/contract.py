@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from harness import diagnosis, oracle
-from harness.checks.context import DEPTHS, SMALL, Context, Failed, NotApplicable, as_float64, failed
+from harness.checks.context import DEEP, DEPTHS, SMALL, Context, Failed, NotApplicable, as_float64, failed
 from harness.records import Status
 from harness.session import SubmissionFault
 
@@ -59,14 +59,43 @@ def weights_round_trip(ctx: Context) -> Evidence:
 
 
 def other_networks(ctx: Context) -> Evidence:
-    """Networks of one to five layers and unequal widths can be built."""
+    """Networks of one to five layers and unequal widths can be built; eleven layers keep their order."""
     activation = ctx.activations[0]
     refused = [sizes for sizes in (SMALL, *DEPTHS) if not ctx.can_build(sizes, activation)]
     if refused:
         # A submission that is made for one architecture is graded on it: this is missing, not wrong.
         named = ", ".join("-".join(map(str, sizes)) for sizes in refused)
         raise SubmissionFault(Status.NOT_PROVIDED, f"these networks cannot be built and evaluated: {named}")
-    return {}
+    if ctx.described or not ctx.can_build(DEEP, activation):
+        return {}  # eleven layers are more than anybody asked for: only their order is
+    _in_order(ctx, activation)
+    return {"layers": len(DEEP) - 1}
+
+
+def _in_order(ctx: Context, activation: str) -> None:
+    """Raise Failed where a network of more than ten layers mixes them up."""
+    problem = ctx.problem(DEEP, activation, 4)
+    shapes = [w.shape for w in problem.weights]
+    model = ctx.session.build(DEEP, activation, 0)
+    if not {"get_weights", "set_weights"} <= model.verbs:
+        return
+    found = [w.shape for w in model.get_weights()]
+    as_text = sorted(range(1, len(DEEP)), key=str)
+    if found == [shapes[2 * (layer - 1) + which] for layer in as_text for which in (0, 1)]:
+        raise Failed(
+            f"the weights of {len(DEEP) - 1} layers come in the order {', '.join(map(str, as_text))}: "
+            "the numbers of the layers are sorted as text",
+            diagnosis="layers_sorted_as_text",
+        )
+    model.set_weights(problem.weights)
+    off = np.abs(
+        model.predict_proba(problem.X) - oracle.probabilities(problem.weights, problem.X, activation)
+    )
+    if not off.max() <= ctx.tolerance:
+        raise Failed(
+            f"a network of {len(DEEP) - 1} layers, given weights, answers with other probabilities than "
+            f"float64 (off by up to {off.max():.2g})"
+        )
 
 
 def gradients_shape(ctx: Context, activation: str) -> Evidence:

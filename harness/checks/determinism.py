@@ -145,7 +145,8 @@ def _keeps_pace(ctx: Context) -> None:
     """Raise Failed where the losses told are those from before each epoch, or the first one throughout.
 
     All rows are alike, so that the loss before every update is known whatever their order. What is told may
-    be a mean over the epoch, its last batch's loss, or the loss after it: only what is late is wrong.
+    be a mean over the epoch, its last batch's loss, or the loss after it: all of these lie between the losses
+    before the epoch and after it. What is late, or a mean over earlier epochs, does not.
     """
     activation = ctx.one_activation
     base = ctx.problem(ctx.work_network(activation), activation, 16, "history")
@@ -163,6 +164,22 @@ def _keeps_pace(ctx: Context) -> None:
                 raise Failed(
                     f"fit's history[{name!r}] says {shown} for three epochs, after which the losses are "
                     f"{', '.join(f'{losses[i]:.6g}' for i in (4, 8, 12))}: it is measured {said}",
+                    diagnosis="history_untrue",
+                )
+        if (np.diff(losses) >= 0.0).any():
+            continue  # what an epoch's losses lie between is known only where every update lowers them
+        for epoch, value in enumerate(values):
+            before, after = losses[4 * epoch], losses[4 * epoch + 4]
+            if not after * (1.0 - 1e-4) <= value <= before * (1.0 + 1e-4):
+                so_far = np.array([losses[: 4 * k + 4].mean() for k in range(3)])
+                means = (
+                    "; it is the mean over all epochs so far"
+                    if np.allclose(values, so_far, rtol=1e-4)
+                    else ""
+                )
+                raise Failed(
+                    f"fit's history[{name!r}] says {value:.6g} for epoch {epoch + 1}, in which the loss "
+                    f"falls from {before:.6g} to {after:.6g}{means}",
                     diagnosis="history_untrue",
                 )
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from harness import diagnosis
 from harness.checks.context import Context
+from harness.checks.ends import best_restored
 from harness.checks.steps import Case, Outcome, fitted, named, tried
 from harness.diagnosis import Diagnosis, Observed
 from harness.oracle import Float
@@ -33,13 +34,19 @@ def by_rates(ctx: Context, outcome: Outcome) -> Diagnosis | None:
 def step_by_step(ctx: Context, outcome: Outcome) -> Diagnosis | None:
     """Name the mistake in ten steps, or else in the first wrong one, from the weights before it."""
     case = outcome.case
-    known = named(ctx, outcome)
+    known = by_epochs(ctx, outcome)
     if known is not None:
         return known
     steps = [_observed(ctx, replace(case, steps=1))]
     for number in range(2, case.steps + 1):
         steps.append(_following(ctx, case, steps[-1].found, number))
     return diagnosis.later_steps(steps)
+
+
+def by_epochs(ctx: Context, outcome: Outcome) -> Diagnosis | None:
+    """Name the mistake in several epochs: too few may have been made, or the best one's weights restored."""
+    known = named(ctx, outcome)
+    return best_restored(ctx) or known if known is not None else None
 
 
 def _observed(ctx: Context, case: Case) -> Observed:

@@ -45,6 +45,7 @@ PROPERTIES: tuple[Property, ...] = (
     (batches.loss_is_the_mean_of_its_parts, _LOSS, _KEPT),
     (batches.loss_ignores_the_order_of_rows, _LOSS, _KEPT),
     (batches.loss_of_a_doubled_batch_is_the_same, _LOSS, _KEPT),
+    (batches.shifting_the_logits_changes_no_loss, ("loss", "gradients"), (*_KEPT, *_OVERFLOW)),
     (batches.gradients_are_the_mean_of_their_parts, _GRADIENTS, _KEPT),
     (batches.gradients_ignore_the_order_of_rows, _GRADIENTS, _KEPT),
     (batches.gradients_of_a_doubled_batch_are_the_same, _GRADIENTS, _KEPT),
@@ -64,5 +65,16 @@ PROPERTIES: tuple[Property, ...] = (
     (training.training_goes_on_from_where_it_stands, _UPDATES, _TRAINING),
     (training.a_step_uses_every_row_of_a_long_batch, (*_UPDATES, "gradients"), _TRAINING),
     (training.weight_decay_zero_is_none, _UPDATES, (*_TRAINING, "weight_decay")),
+    (
+        training.a_fit_leaves_nothing_behind,
+        ("full_batch_update", "gradients"),
+        (
+            *_TRAINING,
+            *_KEPT,
+            "answers_ignore_earlier_calls",
+            "a_step_is_linear_in_the_learning_rate",
+            "weight_decay_zero_is_none",
+        ),
+    ),
 )
 """The check, the checks that it needs, and those whose defects may show in it again."""

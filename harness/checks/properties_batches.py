@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from harness import oracle
-from harness.checks.context import Context
+from harness.checks.context import Context, as_float64
 from harness.checks.properties_case import Broken, Case, Evidence, same, same_gradients
 from harness.checks.properties_drive import for_all
-from harness.oracle import Float
+from harness.oracle import FLOAT32_EPS, Float
 
 FINITE = 80.0  # -log of the smallest float32 is 87
+# exp of a logit shifted so far overflows, and underflows: in float64 beyond 709, in float32 beyond 88.
+SHIFT = 1000.0
 
 
 def loss_is_not_negative(ctx: Context) -> Evidence:
@@ -33,6 +35,11 @@ def loss_ignores_the_order_of_rows(ctx: Context) -> Evidence:
 def loss_of_a_doubled_batch_is_the_same(ctx: Context) -> Evidence:
     """A batch in which every row stands twice has the same loss."""
     return for_all(ctx, _loss_doubled)
+
+
+def shifting_the_logits_changes_no_loss(ctx: Context) -> Evidence:
+    """Adding 1,000 to every bias of the last layer, or -1,000, leaves loss and gradients as they were."""
+    return for_all(ctx, _shifted_loss, rows=(1, 9), up=(0, 1), most=4)
 
 
 def gradients_are_the_mean_of_their_parts(ctx: Context) -> Evidence:
@@ -96,6 +103,26 @@ def _loss_of_parts(case: Case) -> None:
     (whole, head, tail), _, (first, second) = _parts(case)
     what = f"the loss of {len(case.problem.X)} rows, from its parts {float(head):.6g} and {float(tail):.6g}"
     same(whole, first * head + second * tail, case.tolerance, what)
+
+
+def _shifted_loss(case: Case) -> None:
+    problem, shift = case.problem, SHIFT if case["up"] else -SHIFT
+    before, expected = case.evaluate()
+    weights = [*problem.weights[:-1], problem.weights[-1] + shift]
+    case.model.set_weights(weights)
+    loss, gradients = case.model.loss_and_gradients(problem.X, problem.y)
+    what = f"the last bias shifted by {shift:g}"
+    if not np.isfinite(loss) or not all(np.isfinite(g).all() for g in gradients):
+        raise Broken(
+            f"{what}: the loss is {loss:g}, {before:g} expected: take each row's largest logit off first",
+            diagnosis="loss_overflow",
+        )
+    # A float32 logit of 1,000 has lost up to 3e-5.
+    tolerance = case.tolerance + (4.0 * FLOAT32_EPS * SHIFT if case.ctx.float32 else 0.0)
+    same(np.array(loss), np.array(before), tolerance, f"the loss, {what}", scale=max(1.0, before))
+    found = as_float64(gradients, problem.weights, "gradients")
+    scales = [max(float(np.linalg.norm(g)), 1e-2) for g in expected]
+    same_gradients(found, expected, tolerance, what, scales=scales)
 
 
 def _gradients_of_parts(case: Case) -> None:

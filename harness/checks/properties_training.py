@@ -12,7 +12,7 @@ import numpy as np
 from harness import oracle
 from harness.checks import tolerances
 from harness.checks.context import Context, NotApplicable, as_float64, tensor_names
-from harness.checks.properties_case import Broken, Case, Evidence, same, with_rows
+from harness.checks.properties_case import Broken, Case, Evidence, same, same_gradients, with_rows
 from harness.checks.properties_drive import for_all
 from harness.oracle import Float
 from harness.records import Status
@@ -20,6 +20,7 @@ from harness.session import SubmissionFault
 
 ROWS = (8, 15)
 LONG = 1200  # rows: slices left in from debugging stop at 1,000 or sooner
+OTHER_RATE, DECAY = 0.03, 0.05  # of a training in between
 SLOW = 0.2  # seconds for 60 rows: a scalar engine would need minutes for a long batch
 
 
@@ -44,15 +45,62 @@ def weight_decay_zero_is_none(ctx: Context) -> Evidence:
     return for_all(ctx, _no_decay, rows=ROWS, rate=(1, 8))
 
 
+def a_fit_leaves_nothing_behind(ctx: Context) -> Evidence:
+    """After a training with weight decay and another learning rate, given the old weights again, loss,
+    gradients and a step are what they were.
+    """
+    return for_all(ctx, _left_behind, rows=ROWS, rate=(1, 8), most=4)
+
+
 def _linear(case: Case) -> None:
     rate = 0.05 * case["rate"]
     once, twice = (_moved(case, learning_rate=factor * rate) for factor in (1.0, 2.0))
-    _same_steps(
-        case,
-        twice,
-        [2.0 * step for step in once],
-        f"moved at learning rate {2 * rate:g}, twice its way at {rate:g}",
-    )
+    what = f"moved at learning rate {2 * rate:g}, twice its way at {rate:g}"
+    try:
+        _same_steps(case, twice, [2.0 * step for step in once], what)
+    except Broken as broken:
+        raise (_kept(case, twice, once) or broken) from None
+
+
+def _left_behind(case: Case) -> None:
+    problem, rate = case.problem, 0.05 * case["rate"]
+    loss, gradients = case.evaluate()
+    step = _moved(case, learning_rate=rate)
+    try:
+        _moved(case, learning_rate=OTHER_RATE, weight_decay=DECAY)
+    except SubmissionFault as fault:
+        if fault.status is not Status.ERROR:
+            raise
+        _moved(case, learning_rate=OTHER_RATE)  # it does not offer weight decay, which costs it elsewhere
+    after = case.evaluate()
+    what = f"after a fit with weight decay {DECAY:g}"
+    try:
+        same(np.array(after[0]), np.array(loss), case.tolerance, f"the loss, {what}")
+        same_gradients(after[1], gradients, case.tolerance, what)
+    except Broken as broken:
+        grown = [a - g for a, g in zip(after[1][::2], gradients[::2])]
+        added = [DECAY * w for w in problem.weights[::2]]
+        decays = all(np.allclose(g, a, rtol=1e-3, atol=1e-7) for g, a in zip(grown, added))
+        if not decays:
+            raise
+        raise Broken(
+            f"{what} the gradient of every W holds {DECAY:g} W: the decay of that fit is left behind",
+            diagnosis="decay_left_behind",
+        ) from broken
+    what = f"moved at learning rate {rate:g} after a fit at {OTHER_RATE:g} with weight decay {DECAY:g}"
+    _same_steps(case, _moved(case, learning_rate=rate), step, what)
+
+
+def _kept(case: Case, found: list[Float], before: list[Float]) -> Broken | None:
+    """The mistake if a fit goes as far as the one before it, which had another learning rate."""
+    with contextlib.suppress(Broken):
+        _same_steps(case, found, before, "")
+        return Broken(
+            "a second fit with twice the learning rate goes as far as the first: it keeps the optimizer, "
+            "or the settings, that the first one made",
+            diagnosis="settings_kept",
+        )
+    return None
 
 
 def _continued(case: Case) -> None:

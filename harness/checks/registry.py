@@ -13,7 +13,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.checks import contract, determinism, forward, gradients, initialisation, loss, training, updates
+from harness.checks import (
+    contract,
+    determinism,
+    ends,
+    forward,
+    gradients,
+    initialisation,
+    loss,
+    training,
+    updates,
+)
 from harness.checks.properties import PROPERTIES
 from harness.oracle import ACTIVATIONS
 
@@ -114,6 +124,13 @@ TABLE: tuple[Entry, ...] = (
         group="training",
         run=updates.trains_to_the_last_epoch,
         needs=("full_batch_update", "ten_steps"),
+        weight=0.5,
+    ),
+    Entry(
+        group="training",
+        run=ends.ends_with_the_last_epoch,
+        needs=("full_batch_update",),
+        explained_by=("ten_steps", "batches_in_turn", "large_gradient", "trains_to_the_last_epoch"),
         weight=0.5,
     ),
     Entry(

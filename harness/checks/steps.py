@@ -148,15 +148,15 @@ def tried(ctx: Context, case: Case) -> Outcome:
         raise RestsOn(f"gradients[{case.activation}]")  # the own gradient is known on the usual rows alone
     start, found = fitted(ctx, case)
     if case.optimizer == "adam" and ctx.part == "scratch":
-        plain = _expected(replace(case, optimizer="sgd"), start, None)
-        if min(_distance(start, found, weights) for weights in plain) < 1e-3:
+        plain = expected(replace(case, optimizer="sgd"), start, None)
+        if min(distance(start, found, weights) for weights in plain) < 1e-3:
             raise SubmissionFault(Status.NOT_PROVIDED, "fit(optimizer='adam') takes plain gradient steps")
-    choices = _expected(case, start, None)
+    choices = expected(case, start, None)
     if own is not None:
-        choices += _expected(case, start, own)
-    expected = min(choices, key=lambda weights: _distance(start, found, weights))
+        choices += expected(case, start, own)
+    right = min(choices, key=lambda weights: distance(start, found, weights))
     worst, wrong = 0.0, []
-    for name, s, f, e in zip(tensor_names(len(found)), start.weights, found, expected):
+    for name, s, f, e in zip(tensor_names(len(found)), start.weights, found, right):
         moved, error = float(np.linalg.norm(e - s)), float(np.linalg.norm(f - e))
         worst = max(worst, error / moved if moved else error)
         if not error <= _allowed(ctx, case, s, moved):
@@ -181,7 +181,7 @@ def compare(ctx: Context, case: Case, name: Namer | None = None) -> float:
     return outcome.error
 
 
-def _expected(case: Case, start: Problem, gradient: oracle.Gradient | None) -> list[list[Float]]:
+def expected(case: Case, start: Problem, gradient: oracle.Gradient | None) -> list[list[Float]]:
     """The weights after the case's steps, by every convention that is right.
 
     Biases decayed, and not; with Adam, epsilon added after the bias correction, and before.
@@ -203,7 +203,7 @@ def _expected(case: Case, start: Problem, gradient: oracle.Gradient | None) -> l
     return found
 
 
-def _distance(start: Problem, found: list[Float], expected: list[Float]) -> float:
+def distance(start: Problem, found: list[Float], expected: list[Float]) -> float:
     """The worst relative error of a tensor's displacement."""
     return max(
         float(np.linalg.norm(f - e)) / max(float(np.linalg.norm(e - s)), 1e-300)

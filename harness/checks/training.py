@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from harness import oracle
-from harness.checks.context import Context, Failed, Problem, RestsOn, alike, as_float64
+from harness.checks.context import Context, Failed, Problem, RestsOn, alike, as_float64, failed
+from harness.checks.ends import best_restored
 from harness.checks.probe import BATCH, EXAMPLES, TAIL, Uses, uses_of
 from harness.oracle import Float
 
@@ -64,6 +65,8 @@ def runs_the_epochs_asked_for(ctx: Context) -> Evidence:
     # The sum over examples of 1 / batch size is the number of batches, whatever their sizes.
     if abs(found - 3.0 * once) > SLACK * expected:
         extra = found / once
+        if (restored := best_restored(ctx)) is not None:
+            raise failed(f"three epochs move the weights {extra:.2f} times as far as one", restored)
         raise Failed(
             f"fit(epochs=3) makes {extra:.2f} times as many updates as fit(epochs=1), 3 expected",
             diagnosis="extra_epoch" if abs(extra - round(extra)) < 0.1 and extra > 0.5 else None,

@@ -12,6 +12,7 @@ import numpy as np
 from harness import diagnosis, oracle
 from harness.checks import tolerances
 from harness.checks.context import (
+    SQUARE,
     Context,
     Failed,
     NotApplicable,
@@ -23,11 +24,14 @@ from harness.checks.context import (
     relative_error,
     tensor_names,
 )
-from harness.checks.naming import RATES, adam_at_rates, by_rates, clipped, collapse, step_by_step
+from harness.checks.ends import best_restored
+from harness.checks.naming import RATES, adam_at_rates, by_epochs, by_rates, clipped, collapse, step_by_step
 from harness.checks.steps import (
     BATCH,
     Case,
     compare,
+    distance,
+    expected,
     fitted,
     own_gradient,
     problem_of,
@@ -95,7 +99,8 @@ def batches_in_turn(ctx: Context) -> Evidence:
     """
     activation = ctx.one_activation
     require_right_gradient(ctx, activation)
-    return {"error": compare(ctx, Case(activation=activation, learning_rate=0.1, steps=8, batches=4))}
+    case = Case(activation=activation, learning_rate=0.1, steps=8, batches=4)
+    return {"error": compare(ctx, case, by_epochs)}
 
 
 def trains_to_the_last_epoch(ctx: Context) -> Evidence:
@@ -108,6 +113,8 @@ def trains_to_the_last_epoch(ctx: Context) -> Evidence:
     last = done - _epochs_done(ctx, activation, EPOCHS - 1)
     whole = abs(done - round(done)) < 0.1
     if whole and abs(last) < 0.01 and done < EPOCHS:
+        if (restored := best_restored(ctx)) is not None:
+            raise failed(f"{EPOCHS} epochs end with the weights after {done:.0f}", restored)
         raise Failed(
             f"where the loss hardly falls training stops after {done:.0f} of {EPOCHS} epochs: "
             "it should make all that are asked for",
@@ -174,7 +181,7 @@ def weight_decay(ctx: Context, activation: str) -> Evidence:
 
 
 def adam(ctx: Context) -> Evidence:
-    """Steps of Adam follow float64, also over batches and small gradients: corrections, count, epsilon."""
+    """Steps of Adam follow float64, also over batches, small gradients, square layers and a second fit."""
     return _adam(ctx, 0.0)
 
 
@@ -258,7 +265,8 @@ def _adam(ctx: Context, decay: float) -> Evidence:
     try:
         error = compare(ctx, case, adam_at_rates)
         if not decay and own_gradient(ctx, activation) is None:
-            error = max(error, compare(ctx, collapse(case)))
+            error = max(error, compare(ctx, collapse(case)), *_adam_on_square_layers(ctx, case))
+            error = max(error, _adam_again(ctx, replace(case, steps=5)))
         return {"error": error}
     except SubmissionFault as fault:
         fault = _refused(fault, "optimizer='adam'")
@@ -267,6 +275,46 @@ def _adam(ctx: Context, decay: float) -> Evidence:
                 "Adam is not offered, and the from-scratch part does not ask for it"
             ) from None
         raise fault from None
+
+
+def _adam_on_square_layers(ctx: Context, case: Case) -> list[float]:
+    """The error where tensors have the same shape, by which their running means may be mixed up."""
+    if ctx.described or not ctx.can_build(SQUARE, case.activation):
+        return []
+    return [compare(ctx, replace(case, start=ctx.problem(SQUARE, case.activation, BATCH, "updates")))]
+
+
+def _adam_again(ctx: Context, case: Case) -> float:
+    """Return the error of a second fit: one that starts afresh, or goes on with all that the first one knew.
+
+    Both are right. A step count that goes on while the running means start again, or the other way, is not.
+    """
+    model, start = ctx.posed(problem_of(ctx, case.activation))
+    options: dict[str, Any] = {
+        "epochs": case.steps,
+        "batch_size": case.rows,
+        "learning_rate": case.learning_rate,
+        "optimizer": "adam",
+    }
+    asked = (start.X, start.y)
+    model.fit(*asked, **options)
+    middle = as_float64(model.get_weights(), start.weights, "get_weights() after fit")
+    model.fit(*asked, **options)
+    found = as_float64(model.get_weights(), start.weights, "get_weights() after a second fit")
+    from_middle = replace(start, weights=middle)
+    afresh = expected(case, from_middle, None)
+    # The whole way from the start, since what the running means hold is not to be seen from outside.
+    onwards = expected(replace(case, steps=2 * case.steps), start, None)
+    error = min(distance(from_middle, found, weights) for weights in (*afresh, *onwards))
+    # In float32 the second half of the way begins from rounded weights.
+    limit = 1e-2 if ctx.float32 else 10.0 * tolerances.ADAM
+    if error <= limit:
+        return error
+    raise failed(
+        f"a second fit of {case.steps} steps of adam ({case.activation}) neither starts afresh nor goes on "
+        f"where the first one ended: error {error:.2g}",
+        diagnosis.second_fit(start, from_middle, found, learning_rate=case.learning_rate, steps=case.steps),
+    )
 
 
 def _refused(fault: SubmissionFault, option: str) -> SubmissionFault:

@@ -32,6 +32,7 @@ __all__ = [
     "large_step",
     "later_steps",
     "loss",
+    "second_fit",
     "shapes",
     "steps",
     "stored",
@@ -104,6 +105,13 @@ def steps(observed: Sequence[Observed], second: Observed | None = None) -> Diagn
 def later_steps(observed: Sequence[Observed]) -> Diagnosis | None:
     """Name the mistake in full-batch steps, each from the weights before it, of which the first is right."""
     return _update.diagnose_later(observed)
+
+
+def second_fit(
+    first: Posed, second: Posed, found: Sequence[Float], *, learning_rate: float, steps: int
+) -> Diagnosis | None:
+    """Name what a second fit with Adam keeps of the first, from the problems that both started with."""
+    return _update.diagnose_second_fit(first, second, found, learning_rate=learning_rate, steps=steps)
 
 
 def large_step(problem: Posed, found: Sequence[Float], *, learning_rate: float) -> Diagnosis | None:

@@ -64,6 +64,40 @@ def _bias_correction(path: Trajectory) -> Listed:
         "the step count goes up once for each layer: it should once for each update",
         lambda: path.adam(count=lambda number, tensor: number * (tensors // 2) + tensor // 2 + 1),
     )
+    for stored, whose in (
+        ((True, True), "both"),
+        ((True, False), "the first"),
+        ((False, True), "the second"),
+    ):
+        yield (
+            "adam_corrected_means_kept",
+            f"the bias correction of {whose} running mean{'s' * all(stored)} is stored back, so that it is "
+            "applied again at every step: keep the uncorrected means",
+            lambda s=stored: path.adam(stored=s),  # type: ignore[misc]
+        )
+    for powers, said in (
+        ((0.9, 0.9), "the second running mean is corrected by 1 - beta1^t, it should be by 1 - beta2^t"),
+        ((0.999, 0.999), "the first running mean is corrected by 1 - beta2^t, it should be by 1 - beta1^t"),
+        ((0.999, 0.9), "the bias corrections have each other's beta"),
+    ):
+        yield (
+            "adam_correction_of_other_beta",
+            said,
+            lambda p=powers: path.adam(powers=p),  # type: ignore[misc]
+        )
+    shapes = [w.shape for w in path.start]
+    if len(set(shapes)) < tensors:
+        sentence = "tensors of one shape share their running means: keep them for each tensor"
+
+        def slot(tensor: int) -> int:
+            return shapes.index(shapes[tensor])
+
+        def count(number: int, tensor: int) -> int:
+            """The step count where it is shared, too."""
+            return number * shapes.count(shapes[tensor]) + shapes[: tensor + 1].count(shapes[tensor])
+
+        yield "adam_state_by_shape", sentence, lambda: path.adam(slot=slot)
+        yield "adam_state_by_shape", sentence, lambda: path.adam(slot=slot, count=count)
     yield (
         "adam_t_off_by_one",
         "the step count of the bias correction starts at 2, it should at 1",

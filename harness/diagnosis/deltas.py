@@ -9,7 +9,7 @@ import numpy as np
 from harness import oracle
 from harness.diagnosis.fitting import ratio
 from harness.diagnosis.passes import Pass
-from harness.diagnosis.samples import SENTENCE, class_weights
+from harness.diagnosis.samples import RENUMBERED, SENTENCE, class_weights, renumbered
 from harness.diagnosis.types import Hypothesis
 from harness.oracle import Float
 
@@ -38,6 +38,11 @@ def _labels(net: Pass) -> Iterator[tuple[str, str, Delta]]:
         "classes_shifted",
         "delta takes 1 off the class before the right one: labels and classes are shifted by one",
         lambda: (P - np.roll(T, -1, axis=1)) / n,
+    )
+    yield (
+        "labels_renumbered",
+        RENUMBERED,
+        lambda: (P - np.eye(net.classes)[renumbered(net.y)]) / n,
     )
     yield (
         "labels_of_whole_batch",

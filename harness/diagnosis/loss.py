@@ -12,7 +12,7 @@ from harness.diagnosis.deltas import log_of
 from harness.diagnosis.fitting import FLOAT64, Tier, float16, name
 from harness.diagnosis.layers import over_batch
 from harness.diagnosis.passes import Pass
-from harness.diagnosis.samples import SENTENCE, class_weights
+from harness.diagnosis.samples import RENUMBERED, SENTENCE, class_weights, renumbered
 from harness.diagnosis.types import Diagnosis, Hypothesis, Posed
 
 # One number meets one of a hundred by chance more easily than an array does: what float32 needs, no more.
@@ -110,6 +110,11 @@ def _probabilities(net: Pass) -> Listed:
             "the loss looks at the class beside the right one",
             float(-log_p[np.arange(n), label].mean()),
         )
+    yield (
+        "labels_renumbered",
+        RENUMBERED,
+        float(-log_p[np.arange(n), renumbered(net.y)].mean()),
+    )
     double = oracle.log_softmax(P)
     yield (
         "double_softmax",

@@ -1,4 +1,4 @@
-"""What weighs the rows of a batch: losses and gradients in which the classes do not count alike."""
+"""What the classes of one batch do to its rows: their weights in the mean, and their labels."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from harness.diagnosis.passes import Pass
-from harness.oracle import Float
+from harness.oracle import Float, Int
 
 SENTENCE = "the rows are weighted by the inverse frequency of their class, which was not asked for"
+RENUMBERED = (
+    "the labels are numbered anew among the classes that the batch holds (np.unique): "
+    "a class keeps its number whichever others are there"
+)
 
 
 def class_weights(net: Pass) -> Iterator[Float]:
@@ -22,3 +26,8 @@ def class_weights(net: Pass) -> Iterator[Float]:
     yield rare / rare.sum()  # a mean weighted by 1 / count, however it is scaled
     for scale in (net.n / net.classes, net.n / present, 1.0, float(net.n)):
         yield scale * rare / net.n
+
+
+def renumbered(y: Int) -> Int:
+    """The labels (n,) by their rank among those that are there."""
+    return np.unique(y, return_inverse=True)[1].astype(y.dtype)

@@ -108,6 +108,9 @@ class Trajectory:
         beta2: float = 0.999,
         epsilon: float = 1e-8,
         correct: tuple[bool, bool] = (True, True),
+        stored: tuple[bool, bool] = (False, False),
+        powers: tuple[float, float] | None = None,
+        slot: Callable[[int], int] = lambda tensor: tensor,
         count: Callable[[int, int], int] = lambda number, tensor: number + 1,
         forget: bool = False,
         inside: bool = False,
@@ -121,27 +124,35 @@ class Trajectory:
     ) -> Weights:
         """Run Adam (Kingma and Ba 2015) with some of its details replaced.
 
-        ``count`` gives the step count of a tensor, ``forget`` starts the running means anew at each step,
-        ``inside`` puts epsilon under the root; ``decoupled`` times its decay is taken off a weight directly.
+        ``count`` gives the step count of a tensor, ``slot`` says whose running means it uses, ``forget``
+        starts them anew at each step; ``stored`` keeps the corrected means in their place, ``powers`` are
+        what the corrections raise to the step count; ``inside`` puts epsilon under the root; ``decoupled``
+        times its decay is taken off a weight directly.
         """
         strengths = self.decays(1.0, 1.0) if decays is None else decays
         rate = self.learning_rate if rate is None else rate
+        first, second_power = powers or (beta1, beta2)
         m, v = ([np.zeros_like(w) for w in self.start] for _ in range(2))
 
         def step(number: int, weights: Weights, gradients: Weights) -> Weights:
             after = []
             for i, (w, g) in enumerate(zip(weights, gradients)):
+                at = slot(i)
                 if forget:
-                    m[i], v[i] = np.zeros_like(w), np.zeros_like(w)
+                    m[at], v[at] = np.zeros_like(w), np.zeros_like(w)
                 if decoupled:
                     w = w - decoupled * strengths[i] * w
                 else:
                     g = g + strengths[i] * w
                 t = count(number, i)
-                m[i] = beta1 * m[i] + (1 - beta1) * g
-                v[i] = beta2 * v[i] + (1 - beta2) * square(g)
-                mean = m[i] / (1 - beta1**t) if correct[0] else m[i]
-                second = v[i] / (1 - beta2**t) if correct[1] else v[i]
+                m[at] = beta1 * m[at] + (1 - beta1) * g
+                v[at] = beta2 * v[at] + (1 - beta2) * square(g)
+                mean = m[at] / (1 - first**t) if correct[0] else m[at]
+                second = v[at] / (1 - second_power**t) if correct[1] else v[at]
+                if stored[0]:
+                    m[at] = mean
+                if stored[1]:
+                    v[at] = second
                 size = (
                     np.sqrt(second + epsilon) if inside else (np.sqrt(second) if root else second) + epsilon
                 )

@@ -19,7 +19,7 @@ from harness.diagnosis.passes import Pass
 from harness.diagnosis.restart import reinitialised
 from harness.diagnosis.targets import targets
 from harness.diagnosis.trajectory import Trajectory, Weights, hypothesis
-from harness.diagnosis.types import Diagnosis, Hypothesis
+from harness.diagnosis.types import Diagnosis, Hypothesis, Posed
 from harness.diagnosis.usage import usage
 from harness.oracle import FLOAT32_EPS, Float
 
@@ -89,6 +89,37 @@ def diagnose_later(steps: Sequence[Observed]) -> Diagnosis | None:
     known = name(moved, path.after(1), listed, rounding=_rounding(path))
     when = "from the second epoch on" if number == 1 else f"in epoch {number + 1}"
     return replace(known, sentence=f"{when}, {known.sentence}") if known else None
+
+
+def diagnose_second_fit(
+    first: Posed, second: Posed, found: Sequence[Float], *, learning_rate: float, steps: int
+) -> Diagnosis | None:
+    """Name what a second fit with Adam, of as many steps, keeps of the first one."""
+    on = Trajectory(second, learning_rate=learning_rate, steps=steps, optimizer="adam")
+    whole = Trajectory(first, learning_rate=learning_rate, steps=2 * steps, optimizer="adam")
+    moved = _moved(on, found)
+    if moved is None:
+        return None
+    listed = [
+        hypothesis(
+            "adam_t_kept",
+            "in a second fit the step count of the bias correction goes on from the first, while the running "
+            "means start at zero: start all of them afresh, or none",
+            lambda: on.adam(count=lambda number, tensor: number + 1 + steps),
+        ),
+        hypothesis(
+            "adam_means_kept",
+            "a second fit begins with the running means of the first, while the step count starts again: "
+            "start all of them afresh, or none",
+            lambda: [
+                s + d - m
+                for s, d, m in zip(
+                    whole.start, whole.adam(count=lambda number, tensor: number % steps + 1), on.start
+                )
+            ],
+        ),
+    ]
+    return name(moved, on.adam(), listed, rounding=_rounding(on))
 
 
 def _moved(path: Trajectory, found: Sequence[Float]) -> Weights | None:

@@ -33,6 +33,7 @@ class Server:
         self.loaded: Loaded = load_submission(entry, dict(manifest))
         self.models: dict[int, Any] = {}
         self.last_set: list[wire.Array] = []
+        self.last_X: wire.Array | None = None
 
     def answer(
         self, header: dict[str, Any], arrays: list[wire.Array]
@@ -93,7 +94,7 @@ class Server:
         return (
             _not_provided("predict_proba")
             if verb is ABSENT
-            else _values("predict_proba(X)", [verb(arrays[0])])
+            else _values("predict_proba(X)", [verb(self._rows(arrays[0]))])
         )
 
     def do_loss_and_gradients(
@@ -103,7 +104,7 @@ class Server:
         verb = self._verb(header, "loss_and_gradients")
         if verb is ABSENT:
             return _not_provided("loss_and_gradients")
-        answer = verb(arrays[0], arrays[1])
+        answer = verb(self._rows(arrays[0]), arrays[1])
         if not isinstance(answer, (tuple, list)) or len(answer) != 2:
             return _foreign("loss_and_gradients(X, y)", "a pair (loss, gradients)", answer)
         loss, gradients = answer
@@ -130,6 +131,17 @@ class Server:
                     names.append(str(name)[:40])
                     values.append(array)
         return {"history": names, "history_type": type(history).__name__[:40]}, values
+
+    def _rows(self, X: wire.Array) -> wire.Array:
+        """The array of the question before where it holds the same rows, as people ask again with theirs.
+
+        A submission that knows its input by identity would otherwise meet a new one each time.
+        """
+        last = self.last_X
+        if last is None or last.dtype != X.dtype or last.shape != X.shape or last.tobytes() != X.tobytes():
+            self.last_X = X
+            return X
+        return last
 
     def _verb(self, header: dict[str, Any], name: str) -> Any:
         return getattr(self.models[header["slot"]], name, ABSENT)
