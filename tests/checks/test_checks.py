@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from harness import oracle
-from harness.checks import gradients, training
+from harness.checks import ends, gradients, training, updates
 from harness.checks.context import Context, Failed, Problem
 from harness.checks.registry import TABLE, checks, rests_on
 from harness.records import Status
@@ -53,6 +53,10 @@ CAUGHT = {
     "keeps_what_it_is_given": "inputs-changed-in-place",
     "predicting_changes_nothing[tanh]": "predict-trains",
     "history_is_true": "history-hard-coded",
+    "ends_with_the_last_epoch": "best-loss-restored-torch",
+    "other_networks": "layers-sorted-as-text",
+    "a_fit_leaves_nothing_behind": "decay-left-in-gradients",
+    "shifting_the_logits_changes_no_loss": "loss-sum-not-shifted",
 }
 
 
@@ -83,6 +87,15 @@ NAMED = {
     ("shuffle-of-one-seed", "reshuffles_every_epoch"): "shuffle_ignores_seed",
     ("history-before-each-epoch", "history_is_true"): "history_untrue",
     ("history-accuracy-of-other-rows", "history_is_true"): "history_untrue",
+    ("history-mean-so-far", "history_is_true"): "history_untrue",
+    ("best-epoch-restored", "ten_steps[relu]"): "best_epoch_restored",
+    ("early-stopping", "trains_to_the_last_epoch"): "stops_early",
+    ("labels-renumbered", "loss[tanh]"): "labels_renumbered",
+    ("adam-state-by-shape", "adam"): "adam_state_by_shape",
+    ("adam-step-count-survives-fit", "adam"): "adam_t_kept",
+    ("adam-means-survive-fit", "adam"): "adam_means_kept",
+    ("optimizer-made-once-torch", "a_step_is_linear_in_the_learning_rate"): "settings_kept",
+    ("answer-kept-by-array", "a_new_question_gets_a_new_answer"): "answer_kept",
     ("tanh-is-sigmoid", "activations_differ"): "wrong_activation",
     ("activation-ignored", "activations_differ"): "activation_ignored",
 }
@@ -93,6 +106,31 @@ def test_a_check_names_what_it_can_tell_and_nothing_else(case, check, tmp_path):
     found = run_locally(case_named(case), tmp_path, only={check})[check]
     assert found.status is Status.FAIL
     assert found.diagnosis == NAMED[case, check], found.message
+
+
+@pytest.mark.parametrize(
+    ("case", "check", "name"),
+    [
+        ("best-epoch-restored", updates.batches_in_turn, "best_epoch_restored"),
+        ("best-epoch-restored", updates.trains_to_the_last_epoch, "best_epoch_restored"),
+        ("best-epoch-restored", training.runs_the_epochs_asked_for, "best_epoch_restored"),
+        ("best-epoch-restored", ends.ends_with_the_last_epoch, "best_epoch_restored"),
+        ("early-stopping", ends.ends_with_the_last_epoch, None),
+        ("epoch-missing", ends.ends_with_the_last_epoch, None),
+        ("momentum-spurious", ends.ends_with_the_last_epoch, None),
+    ],
+)
+def test_the_best_epoch_put_back_is_not_taken_for_fewer_epochs(case, check, name, tmp_path):
+    path = loader.materialise(case_named(case), tmp_path)
+    names = []
+    for seed in range(4):
+        try:
+            check(Context(session=LocalSession(path), seed=seed, part="scratch"))
+        except Failed as failure:
+            names.append(failure.diagnosis)
+    # Where the last of a few epochs is the best one, there is nothing to be seen.
+    assert len(names) >= (1 if check is updates.batches_in_turn else 4)
+    assert set(names) == {name}
 
 
 @pytest.mark.parametrize("case", ["tail-wraps-around", "no-shuffle", "shuffled-with-the-same-seed"])
@@ -319,7 +357,7 @@ def differenced(spoil, activation="sigmoid", seed=0):
             return Answering(problem, spoil)
 
     ctx = Local(session=None, seed=0, part="scratch")
-    return gradients._difference(ctx, problem, rng)
+    return gradients._difference(ctx, problem, rng, gradients.DIRECTIONS["initialisation"])
 
 
 def changed(index, change):

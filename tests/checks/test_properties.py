@@ -376,6 +376,49 @@ class RateCapped(Network):
         super().step(gradients, min(learning_rate, 0.3), weight_decay)
 
 
+@broken("a_step_is_linear_in_the_learning_rate", "settings_kept")
+class FirstRateForEver(Network):
+    def fit(self, X, y, *, learning_rate, **options):
+        self.rate = getattr(self, "rate", learning_rate)
+        super().fit(X, y, learning_rate=self.rate, **options)
+
+
+@broken("a_fit_leaves_nothing_behind", "decay_left_behind")
+class DecayLeftInTheGradient(Network):
+    decay = 0.0
+
+    def fit(self, X, y, *, weight_decay=0.0, **options):
+        self.decay = weight_decay
+        super().fit(X, y, **options)
+
+    def loss_and_gradients(self, X, y):
+        loss, gradients = super().loss_and_gradients(X, y)
+        return loss, [
+            g + self.decay * w if i % 2 == 0 else g for i, (g, w) in enumerate(zip(gradients, self.weights))
+        ]
+
+
+@broken("a_fit_leaves_nothing_behind")
+class DecayForEver(Network):
+    decay = 0.0
+
+    def fit(self, X, y, *, weight_decay=0.0, **options):
+        self.decay = self.decay or weight_decay
+        super().fit(X, y, weight_decay=self.decay, **options)
+
+
+@broken("shifting_the_logits_changes_no_loss", "loss_overflow")
+class LossWithoutShift(Network):
+    def mean_loss(self, z, y):
+        return float((np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(y)), y]).mean())
+
+
+@broken("shifting_the_logits_changes_no_loss")
+class LossOfRoundedLogits(Network):
+    def mean_loss(self, z, y):
+        return super().mean_loss(z.astype(np.float16).astype(z.dtype), y)
+
+
 @broken("training_goes_on_from_where_it_stands")
 class Restarting(Network):
     def fit(self, X, y, **options):

@@ -92,6 +92,11 @@ def labels_of_batch(case):
     return gradients(case, delta=rule)[0]
 
 
+def labels_renumbered(case):
+    here = sorted(set(case.y))
+    return gradients(case, delta=lambda p, label, z: p - on_each(p, here.index(label)))[0]
+
+
 def reshaped_input(case):
     total, deltas, _ = gradients(case)
     rows = [by_rows.forward_row(case, x)[1] for x in case.X]
@@ -295,6 +300,7 @@ MISTAKES = [
     ("classes_shifted", ALL, delta(lambda p, y, z: p - on_each(p, y + 1))),
     ("classes_shifted", ALL, delta(lambda p, y, z: p - on_each(p, y - 1))),
     ("labels_of_whole_batch", ALL, labels_of_batch),
+    ("labels_renumbered", ALL, labels_renumbered),
     ("label_not_subtracted", ALL, delta(lambda p, y, z: p)),
     ("labels_only", ALL, delta(lambda p, y, z: -on_each(p, y))),
     ("delta_right_class_only", ALL, delta(lambda p, y, z: p * on_each(p, y))),

@@ -1,5 +1,6 @@
 """Mistakes of the update, made by PyTorch's optimizers and by plain loops, get their names."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -264,6 +265,24 @@ ADAM += [
     ("adam_t_per_tensor", adam_by_hand(count=lambda k, i: 8 * k + [0, 4, 1, 5, 2, 6, 3, 7][i] + 1)),
     ("adam_t_per_layer", adam_by_hand(count=lambda k, i: 4 * k + i // 2 + 1)),
     ("adam_t_off_by_one", adam_by_hand(count=lambda k, i: k + 2)),
+    ("adam_corrected_means_kept", adam_by_hand(mean=lambda m, t: np.divide(m, 1 - 0.9**t, out=m))),
+    (
+        "adam_corrected_means_kept",
+        adam_by_hand(size=lambda v, t: np.sqrt(np.divide(v, 1 - 0.999**t, out=v)) + 1e-8),
+    ),
+    (
+        "adam_corrected_means_kept",
+        adam_by_hand(
+            mean=lambda m, t: np.divide(m, 1 - 0.9**t, out=m),
+            size=lambda v, t: np.sqrt(np.divide(v, 1 - 0.999**t, out=v)) + 1e-8,
+        ),
+    ),
+    ("adam_correction_of_other_beta", adam_by_hand(size=lambda v, t: np.sqrt(v / (1 - 0.9**t)) + 1e-8)),
+    ("adam_correction_of_other_beta", adam_by_hand(mean=lambda m, t: m / (1 - 0.999**t))),
+    (
+        "adam_correction_of_other_beta",
+        adam_by_hand(lambda m, t: m / (1 - 0.999**t), lambda v, t: np.sqrt(v / (1 - 0.9**t)) + 1e-8),
+    ),
     ("adam_epsilon_inside", adam_by_hand(size=lambda v, t: np.sqrt(v / (1 - 0.999**t) + 1e-8))),
     ("adam_no_root", adam_by_hand(size=lambda v, t: v / (1 - 0.999**t) + 1e-8)),
     ("adam_square_missing", adam_by_hand(square=abs)),
@@ -347,6 +366,53 @@ def test_in_float32_a_mistake_gets_its_name_or_none(listed, asked):
         assert known in (None, name)
         silent += known is None
     assert silent < len(listed) / 2
+
+
+def adam_with_state(case, steps, state, slot, count):
+    """Steps of Adam whose running means lie in ``state`` under ``slot(i)``."""
+    network = Network(case)
+    for k in range(steps):
+        changes = []
+        for i, g in enumerate(network.gradients()):
+            m, v = state.get(slot(i), (0.0, 0.0))
+            m, v = 0.9 * m + 0.1 * g.numpy(), 0.999 * v + 0.001 * g.numpy() ** 2
+            state[slot(i)] = m, v
+            t = count(k, i)
+            changes.append(torch.tensor(-1e-3 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)))
+        network.move(changes)
+    return network.arrays()
+
+
+@pytest.mark.parametrize("counted", [False, True])
+def test_running_means_shared_by_shape_get_their_name(counted):
+    case = by_rows.make("tanh", sizes=(9, 6, 6, 6, 5))
+    shapes = [w.shape for w in case.weights]
+    seen = Counter()
+
+    def count(k, i):
+        seen[shapes[i]] += 1
+        return seen[shapes[i]] if counted else k + 1
+
+    found = adam_with_state(case, STEPS, {}, lambda i: shapes[i], count)
+    assert named(case, found, learning_rate=1e-3, steps=STEPS, optimizer="adam") == "adam_state_by_shape"
+
+
+@pytest.mark.parametrize(
+    ("forgotten", "count", "name"),
+    [
+        (True, lambda k, i: k + 1 + STEPS, "adam_t_kept"),
+        (False, lambda k, i: k + 1, "adam_means_kept"),
+        (True, lambda k, i: k + 1, None),  # a fresh start is right
+        (True, lambda k, i: k + 3, None),  # and what is not known has no name
+    ],
+)
+def test_what_a_second_fit_keeps_gets_its_name(forgotten, count, name):
+    case, state = by_rows.make("tanh"), {}
+    middle = adam_with_state(case, STEPS, state, lambda i: i, lambda k, i: k + 1)
+    second = replace(case, weights=middle)
+    found = adam_with_state(second, STEPS, {} if forgotten else state, lambda i: i, count)
+    known = diagnosis.second_fit(case, second, found, learning_rate=1e-3, steps=STEPS)
+    assert (known.id if known else None) == name
 
 
 @pytest.mark.parametrize("kind", ALL)
