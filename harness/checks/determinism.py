@@ -67,7 +67,7 @@ def same_seed_same_training(ctx: Context) -> Evidence:
 
 
 def keeps_what_it_is_given(ctx: Context) -> Evidence:
-    """``fit`` changes neither X nor y, and the weights that were set stay the caller's."""
+    """``fit`` changes neither X nor y."""
     activation = ctx.activations[0]
     model, problem = ctx.posed(ctx.problem(ctx.work_network(activation), activation, 16, "updates"))
     history = model.fit(problem.X, problem.y, epochs=2, batch_size=5, learning_rate=0.01, watch=True)
