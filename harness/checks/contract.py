@@ -7,7 +7,17 @@ from typing import Any
 import numpy as np
 
 from harness import diagnosis, oracle
-from harness.checks.context import DEEP, DEPTHS, SMALL, Context, Failed, NotApplicable, as_float64, failed
+from harness.checks.context import (
+    DEEP,
+    DEPTHS,
+    SMALL,
+    SQUARE,
+    Context,
+    Failed,
+    NotApplicable,
+    as_float64,
+    failed,
+)
 from harness.records import Status
 from harness.session import SubmissionFault
 
@@ -102,11 +112,29 @@ def gradients_shape(ctx: Context, activation: str) -> Evidence:
     """``loss_and_gradients`` returns a finite loss and one gradient for each weight, of its shape."""
     problem = ctx.problem(ctx.work_network(activation), activation, 5, "shapes")
     model = ctx.model(problem)
-    value, gradients = model.loss_and_gradients(problem.X, problem.y)
+    try:
+        value, gradients = model.loss_and_gradients(problem.X, problem.y)
+    except SubmissionFault as fault:
+        known = _of_equal_widths(ctx, activation) if fault.status is Status.ERROR else None
+        if known is None:
+            raise
+        raise failed(fault.message, known, detail=fault.detail) from None
     as_float64(gradients, problem.weights, "gradients", rows=len(problem.X))
     if not np.isfinite(value):
         raise Failed(f"the loss is {value} on an ordinary batch")
     return {}
+
+
+def _of_equal_widths(ctx: Context, activation: str) -> diagnosis.Diagnosis | None:
+    """Name what raises where layers differ in width, from the gradients where they do not."""
+    if ctx.described or not ctx.can_build(SQUARE, activation):
+        return None
+    problem = ctx.problem(SQUARE, activation, 5, "shapes")
+    try:
+        gradients = ctx.model(problem).loss_and_gradients(problem.X, problem.y)[1]
+        return diagnosis.gradients(problem, as_float64(gradients, problem.weights, "gradients"))
+    except (Failed, SubmissionFault):
+        return None
 
 
 def activations_differ(ctx: Context) -> Evidence:

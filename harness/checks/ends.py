@@ -15,9 +15,7 @@ from harness.diagnosis import Diagnosis
 from harness.oracle import Float
 
 RATES = (1.0, 0.7)  # at which a small tanh network on a few rows gets better and worse by turns
-LONGEST = (
-    16  # epochs; float32 has by then drifted a thousandth of the way to the nearest other epoch's weights
-)
+LONGEST = 16  # epochs; float32 has by then drifted a thousandth of the way to any other epoch's weights
 NEAR = 0.02  # of the way to the next nearest epoch's weights
 DRAWS = 40  # of problems; two in three have what is looked for
 RESTORED = Diagnosis(

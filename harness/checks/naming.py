@@ -78,6 +78,21 @@ def adam_at_rates(ctx: Context, outcome: Outcome) -> Diagnosis | None:
     return known if other is None or other.id == known.id else None
 
 
+def adam_afresh(ctx: Context, outcome: Outcome) -> Diagnosis | None:
+    """Name what goes wrong with Adam, or say that only an earlier training makes it go wrong."""
+    known = adam_at_rates(ctx, outcome)
+    if known is not None:
+        return known
+    ctx.session.restart()
+    if tried(ctx, outcome.case).wrong:
+        return None
+    return Diagnosis(
+        id="adam_state_shared",
+        sentence="the same steps are right in a process that trained nothing before: what Adam keeps is "
+        "shared with other networks and trainings (a default argument, an attribute of the class)",
+    )
+
+
 def collapse(case: Case) -> Case:
     """Training on one example until next to nothing is left of the gradient, in epochs of four batches.
 

@@ -25,7 +25,16 @@ from harness.checks.context import (
     tensor_names,
 )
 from harness.checks.ends import best_restored
-from harness.checks.naming import RATES, adam_at_rates, by_epochs, by_rates, clipped, collapse, step_by_step
+from harness.checks.naming import (
+    RATES,
+    adam_afresh,
+    adam_at_rates,
+    by_epochs,
+    by_rates,
+    clipped,
+    collapse,
+    step_by_step,
+)
 from harness.checks.steps import (
     BATCH,
     Case,
@@ -265,7 +274,7 @@ def _adam(ctx: Context, decay: float) -> Evidence:
     try:
         error = compare(ctx, case, adam_at_rates)
         if not decay and own_gradient(ctx, activation) is None:
-            error = max(error, compare(ctx, collapse(case)), *_adam_on_square_layers(ctx, case))
+            error = max(error, compare(ctx, collapse(case), adam_afresh), *_adam_on_square_layers(ctx, case))
             error = max(error, _adam_again(ctx, replace(case, steps=5)))
         return {"error": error}
     except SubmissionFault as fault:
@@ -281,7 +290,8 @@ def _adam_on_square_layers(ctx: Context, case: Case) -> list[float]:
     """The error where tensors have the same shape, by which their running means may be mixed up."""
     if ctx.described or not ctx.can_build(SQUARE, case.activation):
         return []
-    return [compare(ctx, replace(case, start=ctx.problem(SQUARE, case.activation, BATCH, "updates")))]
+    square = ctx.problem(SQUARE, case.activation, BATCH, "updates")
+    return [compare(ctx, replace(case, start=square), adam_afresh)]
 
 
 def _adam_again(ctx: Context, case: Case) -> float:

@@ -29,6 +29,7 @@ def slopes(net: Pass, found: list[Float]) -> Iterator[Hypothesis]:
         yield _with_slope(net, name, sentence, slope)
     yield from _missing(net)
     yield from _of_another_in_one_layer(net)
+    yield from _shared(net)
     if net.activation == "relu":
         yield from _of_relu(net, found)
     sentence = (
@@ -37,6 +38,18 @@ def slopes(net: Pass, found: list[Float]) -> Iterator[Hypothesis]:
     )
     delta = (net.P - net.T) / net.n * oracle.derivative(net.logits, net.activation)
     yield Hypothesis(id="derivative_on_logits", sentence=sentence, predict=lambda: net.backward(delta=delta))
+
+
+def _shared(net: Pass) -> Iterator[Hypothesis]:
+    """One activation object for all layers, whose last output is the last hidden layer's (n, units)."""
+    if net.depth < 3 or len({net.before[layer - 1].shape for layer in net.hidden}) > 1:
+        return
+    yield Hypothesis(
+        id="activation_shared",
+        sentence="one activation object stands after every hidden layer, and keeps the last one's output "
+        "alone: make one for each",
+        predict=lambda: net.backward(through=lambda layer, error, Z, A: error * net.slope(net.depth - 1)),
+    )
 
 
 def _everywhere(activation: str) -> Iterator[tuple[str, str, Slope]]:

@@ -94,6 +94,8 @@ NAMED = {
     ("adam-state-by-shape", "adam"): "adam_state_by_shape",
     ("adam-step-count-survives-fit", "adam"): "adam_t_kept",
     ("adam-means-survive-fit", "adam"): "adam_means_kept",
+    ("adam-state-of-all-networks", "adam"): "adam_state_shared",
+    ("one-activation-for-all-layers", "gradients_shape[tanh]"): "activation_shared",
     ("optimizer-made-once-torch", "a_step_is_linear_in_the_learning_rate"): "settings_kept",
     ("answer-kept-by-array", "a_new_question_gets_a_new_answer"): "answer_kept",
     ("tanh-is-sigmoid", "activations_differ"): "wrong_activation",

@@ -451,6 +451,14 @@ def adam_again(build: Build, activation: str) -> float:
     return error if error > 1e-2 * len(weights) else 0.0  # float32 rounds the weights between the two
 
 
+def adam_beside(build: Build, activation: str) -> float:
+    """Steps of Adam once another network of the same sizes was trained by it."""
+    posed(build, activation, draw(seed=3)).fit(
+        *batch(8), epochs=4, batch_size=8, learning_rate=0.01, optimizer="adam"
+    )
+    return adam(build, activation)
+
+
 def after_decay(build: Build, activation: str) -> float:
     """Gradients and a step after a fit with decay and another rate, with the old weights set again."""
     weights, (X, y) = draw(), batch(8)
@@ -708,6 +716,7 @@ _UPDATES = (
     adam_long,
     adam_square,
     adam_again,
+    adam_beside,
     adam_decay,
     after_decay,
     worse_again,
@@ -736,6 +745,7 @@ NEEDS_ADAM = (
     "adam_long",
     "adam_square",
     "adam_again",
+    "adam_beside",
     "adam_decay",
 )
 

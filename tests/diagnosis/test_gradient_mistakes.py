@@ -508,5 +508,24 @@ def test_every_name_in_the_library_is_tested():
     assert names - {name for name, _, _ in MISTAKES} == UNTESTED
 
 
+@pytest.mark.parametrize("kind", ALL)
+def test_one_activation_for_all_layers_gets_its_name(kind):
+    case = by_rows.make(kind, sizes=(11, 6, 6, 6, 5))
+    kept = []  # the slopes of a row's last hidden layer, where its units are asked for first
+
+    def of_the_last(z, a, layer, activation):
+        if layer == 3:
+            if len(kept) == 6:
+                kept.clear()
+            kept.append(df(z, activation))
+        else:
+            kept.append(kept.pop(0))
+        return kept[-1]
+
+    known = diagnosis.gradients(case, gradients(case, slope=of_the_last)[0])
+    assert known is not None
+    assert known.id == "activation_shared"
+
+
 # Named by the same code as their neighbours, of which one is tested.
 UNTESTED = {"weights_last_row", "weights_first_row", "weights_of_mean_inputs", "error_summed_over_batch"}
