@@ -135,6 +135,16 @@ def test_the_best_epoch_put_back_is_not_taken_for_fewer_epochs(case, check, name
     assert set(names) == {name}
 
 
+def test_training_that_goes_on_too_long_is_not_said_to_stop_early(tmp_path):
+    text = loader.text(case_named("classes"))
+    assert text.count("in range(epochs)") == 1
+    path = tmp_path / "forty.py"
+    path.write_text(text.replace("in range(epochs)", "in range(max(epochs, 40))"))
+    with pytest.raises(Failed, match="30 epochs move the weights as far as 40") as caught:
+        updates.trains_to_the_last_epoch(Context(session=LocalSession(path), seed=0, part="scratch"))
+    assert caught.value.diagnosis is None
+
+
 @pytest.mark.parametrize("case", ["tail-wraps-around", "no-shuffle", "shuffled-with-the-same-seed"])
 def test_probe_data_tell_wrong_training_loops_apart(case, tmp_path):
     names = {"uses_every_example_once", "reshuffles_every_epoch"}
