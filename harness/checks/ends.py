@@ -23,6 +23,11 @@ RESTORED = Diagnosis(
     sentence="fit ends with the weights of the epoch that was best on the training data: keep the last one's",
 )
 
+STOPPED = Diagnosis(
+    id="stops_early",
+    sentence="where the loss rises, training stops at one epoch however many are asked for: make them all",
+)
+
 
 def ends_with_the_last_epoch(ctx: Context) -> dict[str, Any]:
     """Training whose epochs get better and worse by turns ends with the weights of the last one."""
@@ -35,7 +40,11 @@ def ends_with_the_last_epoch(ctx: Context) -> dict[str, Any]:
         f"those of {'no epoch' if epoch is None else f'epoch {epoch}'} where {asked} are asked for"
         for asked, epoch in ended.items()
     )
-    raise failed(f"the weights that fit leaves are {shown}", best_restored(ctx))
+    known = best_restored(ctx)
+    stops = set(ended.values())
+    if known is None and len(stops) == 1 and None not in stops:
+        known = STOPPED
+    raise failed(f"the weights that fit leaves are {shown}", known)
 
 
 def best_restored(ctx: Context) -> Diagnosis | None:

@@ -92,7 +92,14 @@ def _left_behind(case: Case) -> None:
 
 
 def _kept(case: Case, found: list[Float], before: list[Float]) -> Broken | None:
-    """The mistake if a fit goes as far as the one before it, which had another learning rate."""
+    """The mistake if a fit at another learning rate goes as far as the one before, or one goes nowhere."""
+    lengths = [sum(float(np.linalg.norm(step)) for step in steps) for steps in (found, before)]
+    if min(lengths) == 0.0 < max(lengths):
+        return Broken(
+            "of two fits, each after set_weights, one leaves the weights where they are: it updates the "
+            "arrays that set_weights has replaced",
+            diagnosis="stale_parameters",
+        )
     with contextlib.suppress(Broken):
         _same_steps(case, found, before, "")
         return Broken(

@@ -95,6 +95,7 @@ NAMED = {
     ("adam-step-count-survives-fit", "adam"): "adam_t_kept",
     ("adam-means-survive-fit", "adam"): "adam_means_kept",
     ("adam-state-of-all-networks", "adam"): "adam_state_shared",
+    ("one-hot-as-wide-as-the-labels", "gradients_shape[relu]"): "one_hot_width",
     ("one-activation-for-all-layers", "gradients_shape[tanh]"): "activation_shared",
     ("optimizer-made-once-torch", "a_step_is_linear_in_the_learning_rate"): "settings_kept",
     ("answer-kept-by-array", "a_new_question_gets_a_new_answer"): "answer_kept",
@@ -117,7 +118,7 @@ def test_a_check_names_what_it_can_tell_and_nothing_else(case, check, tmp_path):
         ("best-epoch-restored", updates.trains_to_the_last_epoch, "best_epoch_restored"),
         ("best-epoch-restored", training.runs_the_epochs_asked_for, "best_epoch_restored"),
         ("best-epoch-restored", ends.ends_with_the_last_epoch, "best_epoch_restored"),
-        ("early-stopping", ends.ends_with_the_last_epoch, None),
+        ("early-stopping", ends.ends_with_the_last_epoch, "stops_early"),
         ("epoch-missing", ends.ends_with_the_last_epoch, None),
         ("momentum-spurious", ends.ends_with_the_last_epoch, None),
     ],
@@ -132,7 +133,8 @@ def test_the_best_epoch_put_back_is_not_taken_for_fewer_epochs(case, check, name
             names.append(failure.diagnosis)
     # Where the last of a few epochs is the best one, there is nothing to be seen.
     assert len(names) >= (1 if check is updates.batches_in_turn else 4)
-    assert set(names) == {name}
+    # Whoever is patient may get through the shorter of the two trainings, which then says nothing.
+    assert set(names) - ({None} if case == "early-stopping" else set()) == {name}
 
 
 def test_training_that_goes_on_too_long_is_not_said_to_stop_early(tmp_path):

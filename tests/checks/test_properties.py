@@ -383,6 +383,16 @@ class FirstRateForEver(Network):
         super().fit(X, y, learning_rate=self.rate, **options)
 
 
+@broken("a_step_is_linear_in_the_learning_rate", "stale_parameters")
+class OptimizerOfTheFirstWeights(Network):
+    fits = 0
+
+    def fit(self, X, y, **options):
+        self.fits += 1
+        if self.fits == 1:
+            super().fit(X, y, **options)
+
+
 @broken("a_fit_leaves_nothing_behind", "decay_left_behind")
 class DecayLeftInTheGradient(Network):
     decay = 0.0
