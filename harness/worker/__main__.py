@@ -23,6 +23,7 @@ from harness.worker.faults import describe
 from harness.worker.loading import Loaded, load_submission, offered
 
 REQUEST_LIMIT = 4 << 30  # bytes: the grader is trusted, this only bounds a broken channel
+KEPT_BYTES = 1 << 20  # of rows that may be asked about again: a test set is neither kept nor compared
 ABSENT = object()
 
 
@@ -137,10 +138,11 @@ class Server:
 
         A submission that knows its input by identity would otherwise meet a new one each time.
         """
-        last = self.last_X
-        if last is None or last.dtype != X.dtype or last.shape != X.shape or last.tobytes() != X.tobytes():
-            self.last_X = X
+        if X.nbytes > KEPT_BYTES:
             return X
+        last = self.last_X
+        if last is None or last.dtype != X.dtype or not np.array_equal(last, X):
+            self.last_X = last = X
         return last
 
     def _verb(self, header: dict[str, Any], name: str) -> Any:
