@@ -66,6 +66,22 @@ def fault_of(session, X=None):
     return caught.value
 
 
+def test_the_same_rows_asked_about_again_are_the_same_array(opened):
+    body = """
+        seen = self.__dict__.setdefault("seen", [])
+        seen.append(X)
+        return np.full((len(X), 2), float(len({id(x) for x in seen})))
+    """
+    model = opened(net(body)).build([3, 2], "tanh", 0)
+    rows = np.arange(6.0).reshape(2, 3)
+    other = rows.copy()
+    other[1, 2] = 7.0
+    asked = (rows, rows.copy(), other, other, rows.astype(np.float32))
+    assert [model.predict_proba(X)[0, 0] for X in asked] == [1, 1, 2, 2, 3]
+    large = np.zeros((50_000, 3))  # more than a megabyte: neither kept nor compared
+    assert [model.predict_proba(large)[0, 0] for _ in range(2)] == [4, 5]
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_arrays_go_in_and_come_out(opened, backend):
     session = opened(net("return np.repeat(X.sum(axis=1)[:, None], 2, axis=1)"), backend=backend)
