@@ -41,13 +41,13 @@ def slopes(net: Pass, found: list[Float]) -> Iterator[Hypothesis]:
 
 
 def _shared(net: Pass) -> Iterator[Hypothesis]:
-    """One activation object for all layers, whose last output is the last hidden layer's (n, units)."""
+    """One place for the outputs of all hidden layers (n, units), which holds the last one's afterwards."""
     if net.depth < 3 or len({net.before[layer - 1].shape for layer in net.hidden}) > 1:
         return
     yield Hypothesis(
         id="activation_shared",
-        sentence="one activation object stands after every hidden layer, and keeps the last one's output "
-        "alone: make one for each",
+        sentence="all hidden layers keep their activation's output in one place, so that on the way back "
+        "each finds the last one's: keep one for each layer",
         predict=lambda: net.backward(through=lambda layer, error, Z, A: error * net.slope(net.depth - 1)),
     )
 
