@@ -64,7 +64,12 @@ def main() -> int:
         if seed == 0 or not (case.small or case.slow)
     ]
     if not args.no_baselines:
-        tasks += [Task(case=case, profile=BASELINES, seed=0) for case in (*wrongs, *rights)]
+        # They take thousands of passes of the report's network: hours of a scalar engine.
+        tasks += [
+            Task(case=case, profile=BASELINES, seed=0)
+            for case in (*wrongs, *rights)
+            if not getattr(case, "small", False)
+        ]
     progress = _Progress()
     gradings = run(tasks, jobs=args.jobs, folder=args.output, report=progress)
     measured = report.Measured(right=right, wrong=wrong, gradings=gradings)
