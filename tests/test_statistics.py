@@ -139,8 +139,18 @@ def test_one_or_two_wild_runs_fail_nobody():
         assert judge([60.0, 61.0, 95.7][:runs], RELU, family=3).status == "rerun"
     assert judge([60.0, 61.0, 95.7, 95.5], RELU, family=3).status == "pass"
     assert judge([60.0, 61.0, 95.7, 62.0], RELU, family=3).status == "fail"
-    assert judge([60.0, 61.0, 99.9, 99.9], RELU, family=3).status == "pass"  # wild, but not shifted
-    assert judge([97.0, 60.0, 97.0, 97.0], RELU, family=3).status == "pass"  # the mean is not too good
+    found = judge([60.0, 99.9, 95.7, 99.9], RELU, family=3)
+    assert found.status == "pass"  # wild, but one run is where it should be
+    assert "no verdict against it" in found.message
+
+
+@pytest.mark.parametrize(
+    "runs", [[96.95, 10.32, 11.35, 96.99], [60.0, 61.0, 99.9, 99.9], [97.0, 60.0, 97.0, 97.0]]
+)
+def test_four_runs_of_which_none_is_in_range_fail_on_whichever_side(runs):
+    found = judge(runs, RELU, family=3)
+    assert found.status == "fail"
+    assert "none is in" in found.message
 
 
 def test_a_first_run_in_range_settles_it():

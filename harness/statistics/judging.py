@@ -4,14 +4,16 @@ A first run inside the screening range passes. A first run outside it fails nobo
 runs follow, and the verdict rests on all runs together. With three runs, and again with four, the
 submission fails if the mean of its runs is outside the prediction interval for a mean of so many runs
 *and* at least three of the runs lie beyond the same limit of it, so that one or two wild runs do not
-decide; if it never does, it passes.
+decide. Four runs of which none is in the range of a single run fail as well, on whichever side they lie:
+a training that is too good on one seed and collapses on the next is no right one. Otherwise it passes.
 
-Error rates. Each of these looks has level VERDICT_ALPHA / (2 * family); failing at any look in any of the
-family's experiments has therefore probability below VERDICT_ALPHA = 1 % for a right submission whose
-accuracies are normal (Bonferroni: whatever the dependence), and in fact far below it, since the first run
-must have been out as well. Screening at SCREEN_ALPHA costs a right submission some re-runs in at most 5 %
-of gradings, nothing else. The tests repeat this with outliers and with collapsing runs, where the normal
-theory does not hold.
+Error rates. Each of the two looks at a mean has level VERDICT_ALPHA / (2 * family); failing at any look in
+any of the family's experiments has therefore probability below VERDICT_ALPHA = 1 % for a right submission
+whose accuracies are normal (Bonferroni: whatever the dependence), and in fact far below it, since the first
+run must have been out as well. That none of four runs is in the range of a single one, at the same level, is
+less likely by far than that the first is not. Screening at SCREEN_ALPHA costs a right submission some re-runs
+in at most 5 % of gradings, nothing else. The tests repeat this with outliers and with collapsing runs, where
+the normal theory does not hold.
 """
 
 from __future__ import annotations
@@ -80,11 +82,21 @@ def judge(accuracies: Sequence[float], distribution: Distribution, *, family: in
             f"{first:.2f} is out of the expected range {_text(screen)}: a fresh seed is run before a verdict"
         )
         return _judgement("rerun", screen, message)
+    single = verdict_range(distribution, family=family, runs=1)
+    if not any(accuracy in single for accuracy in seen):
+        return _judgement("fail", single, _astray(seen, single))
     mean = math.fsum(seen) / len(seen)
-    message = (
-        f"first run {first:.2f} out of {_text(screen)}, but {len(seen)} runs together "
-        f"(mean {mean:.2f}) are what a correct implementation reaches, {_text(limits)}"
-    )
+    if mean in limits:
+        message = (
+            f"first run {first:.2f} out of {_text(screen)}, but {len(seen)} runs together "
+            f"(mean {mean:.2f}) are what a correct implementation reaches, {_text(limits)}"
+        )
+    else:
+        message = (
+            f"first run {first:.2f} out of {_text(screen)}, and the mean of {len(seen)} runs, {mean:.2f}, "
+            f"out of {_text(limits)}, but fewer than {_MAJORITY} of them lie beyond one limit: "
+            "no verdict against it"
+        )
     return _judgement("pass", limits, message)
 
 
@@ -155,6 +167,14 @@ def _failing(accuracies: Sequence[float], limits: Range) -> str:
     return (
         f"{side}: {len(accuracies)} runs on different seeds reach {figures} (mean {mean:.2f}); "
         f"the mean of a correct implementation's is in {_text(limits)}"
+    )
+
+
+def _astray(accuracies: Sequence[float], single: Range) -> str:
+    figures = ", ".join(f"{accuracy:.2f}" for accuracy in accuracies)
+    return (
+        f"{len(accuracies)} runs on different seeds reach {figures}: "
+        f"none is in {_text(single)}, where a correct implementation's are"
     )
 
 
