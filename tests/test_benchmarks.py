@@ -426,7 +426,8 @@ def test_overhead_is_told_from_how_fast_the_machine_trains():
     )
     table = TimingTable(title="", timings=rows, base=grading.BARE_FIT)
     found = [target.measured for target in grading.targets(table, 15)]
-    assert found == pytest.approx([2.0, 2.0])
+    # Beside fit the bare process takes a tenth of it on one machine's moment, a thirtieth on another's.
+    assert found == pytest.approx([2.0, 2.0 - 100 * (1 / 10 + 1 / 30) / 2, 2.0])
 
 
 def test_the_clocked_submission_trains_as_the_reference_and_tells_its_time(tmp_path):
