@@ -126,6 +126,16 @@ class Context:
         """Whether the submission builds and evaluates a network of these sizes within the limits."""
         return self._trial(layer_sizes, activation) is not None
 
+    def can_pose(self, layer_sizes: Sequence[int], activation: str) -> bool:
+        """Whether the submission builds these sizes, and its tensors are told apart.
+
+        A manifest's places may be found by their shapes, of which no two tensors may then have the same.
+        """
+        shapes = [w.shape for w in weights_like(layer_sizes)]
+        if self.described and len(set(shapes)) < len(shapes):
+            return False
+        return self.can_build(layer_sizes, activation)
+
     def _trial(self, layer_sizes: Sequence[int], activation: str) -> Trial | None:
         def attempt() -> Trial | None:
             try:
@@ -193,9 +203,11 @@ class Context:
 
     def deep_problems(self, activation: str) -> list[Problem]:
         """Return one problem for each depth that the submission builds."""
-        # Where a manifest's places are told apart by their shapes, square ones cannot be.
-        asked = DEPTHS if self.described else (*DEPTHS, SQUARE)
-        return [self.problem(sizes, activation, 8) for sizes in asked if self.can_build(sizes, activation)]
+        return [
+            self.problem(sizes, activation, 8)
+            for sizes in (*DEPTHS, SQUARE)
+            if self.can_pose(sizes, activation)
+        ]
 
     def problem(self, layer_sizes: tuple[int, ...], activation: str, batch: int, *key: object) -> Problem:
         """Return a problem of ``batch`` examples; the same arguments give the same problem."""

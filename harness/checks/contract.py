@@ -18,9 +18,10 @@ from harness.checks.context import (
     Problem,
     as_float64,
     failed,
+    weights_like,
 )
 from harness.records import Status
-from harness.session import SubmissionFault
+from harness.session import Model, SubmissionFault
 
 Evidence = dict[str, Any]
 
@@ -77,18 +78,20 @@ def other_networks(ctx: Context) -> Evidence:
         # A submission that is made for one architecture is graded on it: this is missing, not wrong.
         named = ", ".join("-".join(map(str, sizes)) for sizes in refused)
         raise SubmissionFault(Status.NOT_PROVIDED, f"these networks cannot be built and evaluated: {named}")
-    if ctx.described or not ctx.can_build(DEEP, activation):
-        return {}  # eleven layers are more than anybody asked for: only their order is
-    _in_order(ctx, activation)
+    # Eleven layers are more than anybody asked for: only their order is.
+    if not ctx.can_pose(DEEP, activation):
+        return {}
+    model = ctx.session.build(DEEP, activation, 0)
+    if not {"get_weights", "set_weights"} <= model.verbs:
+        return {}
+    _in_order(ctx, model)
     return {"layers": len(DEEP) - 1}
 
 
-def _in_order(ctx: Context, activation: str) -> None:
+def _in_order(ctx: Context, model: Model) -> None:
     """Raise Failed where a network of more than ten layers mixes them up."""
-    shapes = [w.shape for w in ctx.problem(DEEP, activation, 4).weights]
-    model = ctx.session.build(DEEP, activation, 0)
-    if not {"get_weights", "set_weights"} <= model.verbs:
-        return
+    activation = model.activation
+    shapes = [w.shape for w in weights_like(DEEP)]
     found = [w.shape for w in model.get_weights()]
     as_text = sorted(range(1, len(DEEP)), key=str)
     if found == [shapes[2 * (layer - 1) + which] for layer in as_text for which in (0, 1)]:
@@ -160,7 +163,7 @@ def _of_all_labels(ctx: Context, problem: Problem) -> diagnosis.Diagnosis | None
 
 def _of_equal_widths(ctx: Context, activation: str) -> diagnosis.Diagnosis | None:
     """Name what raises where layers differ in width, from the gradients where they do not."""
-    if ctx.described or not ctx.can_build(SQUARE, activation):
+    if not ctx.can_pose(SQUARE, activation):
         return None
     problem = ctx.problem(SQUARE, activation, 5, "shapes")
     try:

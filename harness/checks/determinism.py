@@ -142,7 +142,7 @@ def history_is_true(ctx: Context) -> Evidence:
 
 
 def _keeps_pace(ctx: Context) -> None:
-    """Raise Failed where the losses told are those from before each epoch, or the first one throughout.
+    """Raise Failed where the losses told are from before an epoch, or not from between its ends.
 
     All rows are alike, so that the loss before every update is known whatever their order. What is told may
     be a mean over the epoch, its last batch's loss, or the loss after it: all of these lie between the losses

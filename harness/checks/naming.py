@@ -46,7 +46,9 @@ def step_by_step(ctx: Context, outcome: Outcome) -> Diagnosis | None:
 def by_epochs(ctx: Context, outcome: Outcome) -> Diagnosis | None:
     """Name the mistake in several epochs: too few may have been made, or the best one's weights restored."""
     known = named(ctx, outcome)
-    return best_restored(ctx) or known if known is not None else None
+    if known is None:
+        return None
+    return best_restored(ctx) or known
 
 
 def _observed(ctx: Context, case: Case) -> Observed:

@@ -203,11 +203,11 @@ def expected(case: Case, start: Problem, gradient: oracle.Gradient | None) -> li
     return found
 
 
-def distance(start: Problem, found: list[Float], expected: list[Float]) -> float:
+def distance(start: Problem, found: list[Float], right: list[Float]) -> float:
     """The worst relative error of a tensor's displacement."""
     return max(
         float(np.linalg.norm(f - e)) / max(float(np.linalg.norm(e - s)), 1e-300)
-        for s, f, e in zip(start.weights, found, expected)
+        for s, f, e in zip(start.weights, found, right)
     )
 
 

@@ -288,7 +288,7 @@ def _adam(ctx: Context, decay: float) -> Evidence:
 
 def _adam_on_square_layers(ctx: Context, case: Case) -> list[float]:
     """The error where tensors have the same shape, by which their running means may be mixed up."""
-    if ctx.described or not ctx.can_build(SQUARE, case.activation):
+    if not ctx.can_pose(SQUARE, case.activation):
         return []
     square = ctx.problem(SQUARE, case.activation, BATCH, "updates")
     return [compare(ctx, replace(case, start=square), adam_afresh)]

@@ -131,7 +131,7 @@ class Trajectory:
         """
         strengths = self.decays(1.0, 1.0) if decays is None else decays
         rate = self.learning_rate if rate is None else rate
-        first, second_power = powers or (beta1, beta2)
+        first_power, second_power = powers or (beta1, beta2)
         m, v = ([np.zeros_like(w) for w in self.start] for _ in range(2))
 
         def step(number: int, weights: Weights, gradients: Weights) -> Weights:
@@ -147,7 +147,7 @@ class Trajectory:
                 t = count(number, i)
                 m[at] = beta1 * m[at] + (1 - beta1) * g
                 v[at] = beta2 * v[at] + (1 - beta2) * square(g)
-                mean = m[at] / (1 - first**t) if correct[0] else m[at]
+                mean = m[at] / (1 - first_power**t) if correct[0] else m[at]
                 second = v[at] / (1 - second_power**t) if correct[1] else v[at]
                 if stored[0]:
                     m[at] = mean

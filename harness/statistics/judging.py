@@ -162,20 +162,20 @@ def _beyond(accuracies: Sequence[float], limits: Range) -> bool:
 
 def _failing(accuracies: Sequence[float], limits: Range) -> str:
     mean = math.fsum(accuracies) / len(accuracies)
-    figures = ", ".join(f"{accuracy:.2f}" for accuracy in accuracies)
     side = "too low" if mean < limits.low else "too good"
     return (
-        f"{side}: {len(accuracies)} runs on different seeds reach {figures} (mean {mean:.2f}); "
+        f"{side}: {_figures(accuracies)} (mean {mean:.2f}); "
         f"the mean of a correct implementation's is in {_text(limits)}"
     )
 
 
-def _astray(accuracies: Sequence[float], single: Range) -> str:
+def _figures(accuracies: Sequence[float]) -> str:
     figures = ", ".join(f"{accuracy:.2f}" for accuracy in accuracies)
-    return (
-        f"{len(accuracies)} runs on different seeds reach {figures}: "
-        f"none is in {_text(single)}, where a correct implementation's are"
-    )
+    return f"{len(accuracies)} runs on different seeds reach {figures}"
+
+
+def _astray(accuracies: Sequence[float], single: Range) -> str:
+    return f"{_figures(accuracies)}: none is in {_text(single)}, where a correct implementation's are"
 
 
 def _judgement(status: JudgementStatus, limits: Range, message: str) -> Judgement:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from harness import oracle
-from harness.checks import ends, gradients, training, updates
-from harness.checks.context import Context, Failed, Problem
+from harness.checks import determinism, ends, gradients, training, updates
+from harness.checks.context import DEEP, SMALL, SQUARE, Context, Failed, Problem
 from harness.checks.registry import TABLE, checks, rests_on
 from harness.records import Status
 from harness.session import SubmissionFault
@@ -135,6 +135,37 @@ def test_the_best_epoch_put_back_is_not_taken_for_fewer_epochs(case, check, name
     assert len(names) >= (1 if check is updates.batches_in_turn else 4)
     # Whoever is patient may get through the shorter of the two trainings, which then says nothing.
     assert set(names) - ({None} if case == "early-stopping" else set()) == {name}
+
+
+def test_the_best_epoch_is_no_name_where_it_cannot_be_looked_for(tmp_path):
+    """At the large rate at which it is looked for this one raises: its one epoch keeps its name."""
+    text = loader.text(case_named("classes"))
+    path = tmp_path / "careful.py"
+    path.write_text(text.replace("in range(epochs)", "in range(1 if learning_rate < 0.5 else 1 // 0)"))
+    with pytest.raises(Failed) as caught:
+        updates.ten_steps(Context(session=LocalSession(path), seed=0, part="scratch"), "tanh")
+    assert caught.value.diagnosis == "single_epoch"
+
+
+def test_a_history_of_wrong_training_is_not_held_against_right_losses(tmp_path):
+    path = loader.materialise(case_named("momentum-spurious"), tmp_path)
+    assert "return history" in path.read_text()
+    determinism.history_is_true(Context(session=LocalSession(path), seed=0, part="scratch"))
+
+
+def test_a_wrong_forward_pass_is_not_blamed_on_the_order_of_layers(tmp_path):
+    found = run_locally(case_named("activation-on-logits"), tmp_path)
+    assert found["forward[sigmoid]"].status is Status.FAIL
+    assert found["other_networks"].status is Status.PASS
+
+
+def test_networks_with_tensors_of_one_shape_are_not_asked_of_a_manifest(tmp_path):
+    session = LocalSession(loader.materialise(case_named("classes"), tmp_path))
+    for sizes, told_apart in ((SMALL, True), (SQUARE, False), (DEEP, False)):
+        ctx = Context(session=session, seed=0, part="scratch")
+        assert ctx.can_pose(sizes, "tanh")
+        ctx.described = True
+        assert ctx.can_pose(sizes, "tanh") == told_apart
 
 
 def test_training_that_goes_on_too_long_is_not_said_to_stop_early(tmp_path):

@@ -280,6 +280,13 @@ def loss_huge(build: Build, activation: str) -> float:
     return deviation(found, 80.0)
 
 
+def displaced(model: Any, start: Sequence[Array], expected: Sequence[Array]) -> float:
+    """Return the worst relative error of how far a model's tensors have moved from the start."""
+    return deviations(
+        [f - s for f, s in zip(model.get_weights(), start)], [e - s for e, s in zip(expected, start)]
+    )
+
+
 # --- Training: examples that are all the same make the order irrelevant ---
 
 
@@ -346,9 +353,7 @@ def _one_step(
         X.copy(), y.copy(), epochs=1, batch_size=len(X), learning_rate=lr, optimizer="sgd", weight_decay=0.0
     )
     expected = Right(weights, activation).train([(X, y)], lr=lr)
-    return deviations(
-        [f - w for f, w in zip(model.get_weights(), weights)], [e - w for e, w in zip(expected, weights)]
-    )
+    return displaced(model, weights, expected)
 
 
 def step_steep(build: Build, activation: str) -> float:
@@ -411,9 +416,7 @@ def adam_small(build: Build, activation: str) -> float:
         X.copy(), y.copy(), epochs=3, batch_size=8, learning_rate=0.01, optimizer="adam", weight_decay=0.0
     )
     expected = Right(weights, activation).train([(X, y)] * 3, lr=0.01, adam=True)
-    return deviations(
-        [f - w for f, w in zip(model.get_weights(), weights)], [e - w for e, w in zip(expected, weights)]
-    )
+    return displaced(model, weights, expected)
 
 
 def adam_batches(build: Build, activation: str) -> float:
@@ -432,9 +435,7 @@ def adam_square(build: Build, activation: str) -> float:
     model = posed(build, activation, weights)
     model.fit(X, y, epochs=4, batch_size=8, learning_rate=0.01, optimizer="adam")
     expected = Right(weights, activation).train([(X, y)] * 4, lr=0.01, adam=True)
-    return deviations(
-        [f - w for f, w in zip(model.get_weights(), weights)], [e - w for e, w in zip(expected, weights)]
-    )
+    return displaced(model, weights, expected)
 
 
 def adam_again(build: Build, activation: str) -> float:
@@ -444,10 +445,9 @@ def adam_again(build: Build, activation: str) -> float:
     model.fit(X, y, epochs=4, batch_size=8, learning_rate=0.01, optimizer="adam")
     middle = [np.array(w) for w in model.get_weights()]
     model.fit(X, y, epochs=4, batch_size=8, learning_rate=0.01, optimizer="adam")
-    found = [f - m for f, m in zip(model.get_weights(), middle)]
     afresh = Right(middle, activation).train([(X, y)] * 4, lr=0.01, adam=True)
     onwards = Right(weights, activation).train([(X, y)] * 8, lr=0.01, adam=True)
-    error = min(deviations(found, [e - m for e, m in zip(end, middle)]) for end in (afresh, onwards))
+    error = min(displaced(model, middle, end) for end in (afresh, onwards))
     return error if error > 1e-2 * len(weights) else 0.0  # float32 rounds the weights between the two
 
 
@@ -470,9 +470,7 @@ def after_decay(build: Build, activation: str) -> float:
     error = deviations(found, Right(weights, activation).gradients(X, y))
     model.fit(X, y, epochs=1, batch_size=8, learning_rate=0.1)
     expected = Right(weights, activation).train([(X, y)], lr=0.1)
-    return error + deviations(
-        [f - w for f, w in zip(model.get_weights(), weights)], [e - w for e, w in zip(expected, weights)]
-    )
+    return error + displaced(model, weights, expected)
 
 
 def worse_again(build: Build, activation: str) -> float:
@@ -483,8 +481,7 @@ def worse_again(build: Build, activation: str) -> float:
         model = posed(build, activation, weights)
         model.fit(X, y, epochs=epochs, batch_size=8, learning_rate=3.0)
         expected = Right(weights, activation).train([(X, y)] * epochs, lr=3.0)
-        moved = [e - w for e, w in zip(expected, weights)]
-        error = deviations([f - w for f, w in zip(model.get_weights(), weights)], moved)
+        error = displaced(model, weights, expected)
         total += error if error > 1e-2 * len(weights) else 0.0  # such a course multiplies rounding
     return total
 
