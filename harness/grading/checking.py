@@ -91,6 +91,7 @@ class Checker:
         try:
             found = check.run(self._context, *((check.activation,) if check.activation else ()))
             evidence = dict(found or {})
+            self.session.settle()  # a fault in what the check did last is this check's
         except Failed as failure:
             if told := self._told_before(check, failure.diagnosis):
                 return _resting(check, told)

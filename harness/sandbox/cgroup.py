@@ -193,6 +193,7 @@ class Group:
         self.walls = tuple(WALL_OF[controller] for controller in place.folders)
         events = "memory.events" if place.version == 2 else "memory.oom_control"
         self._events = str(self._folders["memory"] / events) if "memory" in self._folders else None
+        self._events_open = -1
         try:
             for folder in self._each():
                 folder.mkdir(mode=0o755)
@@ -230,8 +231,10 @@ class Group:
             return Cause.UNKNOWN
         folder = self._folders["memory"]
         try:
-            # Asked after every answer of a worker: almost always this one file is all that is read.
-            counts = _counts(self._events)
+            # Asked after every answer of a worker: almost always this one open file is all that is read.
+            if self._events_open < 0:
+                self._events_open = os.open(self._events, os.O_RDONLY)
+            counts = _counts(self._events_open)
             if (killed := counts.get("oom_kill")) is None:
                 return Cause.UNKNOWN
             if not killed:
@@ -247,6 +250,9 @@ class Group:
 
     def close(self) -> None:
         """End what is left in the group, and remove it. Safe to call twice."""
+        if self._events_open >= 0:
+            os.close(self._events_open)
+            self._events_open = -1
         for attempt in range(ROUNDS):
             self._kill()
             if self._remove():
@@ -392,12 +398,8 @@ def _started(pid: int) -> str:
     return "" if values[0] in "ZX" else values[19]
 
 
-def _counts(file: str) -> dict[str, int]:
-    handle = os.open(file, os.O_RDONLY)  # a third of the time of a Path's read_text, thousands of times
-    try:
-        words = os.read(handle, 4096).split()
-    finally:
-        os.close(handle)
+def _counts(handle: int) -> dict[str, int]:
+    words = os.pread(handle, 4096, 0).split()
     return {name.decode(): int(value) for name, value in zip(words[::2], words[1::2])}
 
 

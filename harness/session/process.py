@@ -131,8 +131,10 @@ class Process:
     ) -> tuple[dict[str, Any], list[wire.Array]]:
         """Ask the worker for one verb; raise SubmissionFault for anything but an answer."""
         limit = self.limits.call_seconds if seconds is None else seconds
+        # Of a process that dies or does not answer, it is not known which of the two it was doing.
+        what = op if "first" not in header else "set_weights" if op == "settle" else f"set_weights or {op}"
         try:
-            return self._exchange({**header, "op": op}, arrays, limit, bytes_limit, op)
+            return self._exchange({**header, "op": op}, arrays, limit, bytes_limit, what)
         except SubmissionFault as fault:
             if fault.fatal:
                 self.close()
@@ -183,7 +185,8 @@ class Process:
         if answer.get("id") != self._next_id:
             raise SubmissionFault(Status.ERROR, f"{what} answered out of turn", fatal=True)
         if "error" in answer:
-            raise _raised(answer["error"], what)
+            before, _, asked = what.rpartition(" or ")
+            raise _raised(answer["error"], before if before and answer.get("in") == before else asked)
         return answer, values
 
     def _ended(self, what: str) -> SubmissionFault:

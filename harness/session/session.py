@@ -22,6 +22,7 @@ from harness.submission import Submission
 Array = NDArray[Any]
 CALL_SECONDS_AT_MOST = 120.0
 LEAST_WEIGHTS, MOST_WEIGHTS = 2_000, 10_000_000  # of a network whose initialisation tells anything
+KEPT_SETS = 4  # lists of weights that the worker keeps, since checks come back to the same networks
 ANSWER_SLACK = 1 << 20  # bytes beyond what a right answer needs, so that a wrong shape is seen and named
 
 
@@ -56,7 +57,8 @@ class Session:
         self._budget = budget_seconds
         self._process: Process | None = None
         self._load_fault: SubmissionFault | None = None
-        self._sent: list[Array] = []
+        self._kept: dict[int, list[Array]] = {}  # what the worker still has, the latest used last
+        self._due: tuple[int, list[Array]] | None = None
         self._slots = 0
 
     def build(
@@ -83,35 +85,69 @@ class Session:
         bytes_limit: int,
         seconds: float | None = None,
     ) -> tuple[dict[str, Any], list[Array]]:
-        """Ask the worker for one verb, within what is left of the submission's time."""
+        """Ask the worker for one verb, within what is left of the submission's time.
+
+        Weights that were set and not used yet travel in the same frame, and are set first.
+        """
         left = self._deadline - time.monotonic()
         if left <= 0:
             message = f"the submission used up its {self._budget:.0f} s; this was not tried"
             raise SubmissionFault(Status.TIMEOUT, message, spent=True)
         limit = self.limits.call_seconds if seconds is None else seconds
         process = self._ready()
+        due, self._due = self._due, None
+        first, sent = ({}, []) if due is None else self._packed(*due)
         start = time.monotonic()
         try:
-            return process.call(op, header, arrays, bytes_limit=bytes_limit, seconds=min(limit, left))
+            return process.call(
+                op,
+                {**header, "first": first} if first else header,
+                [*sent, *arrays],
+                bytes_limit=bytes_limit,
+                seconds=min(limit, left),
+            )
+        except SubmissionFault:
+            self._kept = {}  # what the worker has now is unknown
+            raise
         finally:
             self.seconds_in_submission += time.monotonic() - start
 
     def set_weights(self, slot: int, weights: Sequence[Array]) -> None:
-        """Send weights, leaving out the tensors that the worker still has from the last call."""
+        """Give a model new weights, with the next question: a fault in taking them is raised there."""
+        self.settle()
         self._ready()
-        same = len(self._sent) == len(weights)
-        changed = [i for i, w in enumerate(weights) if not (same and w is self._sent[i])]
-        header = {"slot": slot, "count": len(weights), "indices": changed}
-        self._sent = []  # until the worker has answered, what it keeps is unknown
-        self.call("set_weights", header, [weights[i] for i in changed], bytes_limit=ANSWER_SLACK)
-        self._sent = list(weights)
+        self._due = slot, list(weights)
+
+    def settle(self) -> None:
+        """Set the weights that wait for a question; raises SubmissionFault."""
+        if self._due is not None:
+            self.call("settle", {}, (), bytes_limit=0)
+
+    def _packed(self, slot: int, weights: list[Array]) -> tuple[dict[str, Any], list[Array]]:
+        """The frame's part that sets weights, and the tensors that the worker does not have."""
+
+        alike = {
+            index: [w is b for w, b in zip(weights, base)]
+            for index, base in self._kept.items()
+            if len(base) == len(weights)
+        }
+        base = max(alike, key=lambda index: sum(alike[index]), default=None)
+        changed = [i for i in range(len(weights)) if base is None or not alike[base][i]]
+        # Where they are kept: in their own place, in a new one, or in that of those not used for longest.
+        into = base if not changed else len(self._kept)
+        if into is None or into == KEPT_SETS:
+            into = next(iter(self._kept))
+        self._kept.pop(into, None)
+        self._kept[into] = weights
+        first = {"slot": slot, "count": len(weights), "indices": changed, "base": base, "into": into}
+        return first, [weights[i] for i in changed]
 
     def restart(self) -> None:
         """End the process; the next call starts a new one."""
         if self._process is not None:
             self._process.close()
         self._process = None
-        self._sent = []
+        self._kept, self._due = {}, None
 
     def close(self) -> None:
         """End the process for good."""

@@ -31,9 +31,10 @@ class Server:
     """One submission, its models by slot number, and the verbs of the contract."""
 
     def __init__(self, entry: str, manifest: Mapping[str, Any]) -> None:
+        self.entry = entry
         self.loaded: Loaded = load_submission(entry, dict(manifest))
         self.models: dict[int, Any] = {}
-        self.last_set: list[wire.Array] = []
+        self.kept: dict[int, list[wire.Array]] = {}
         self.last_X: wire.Array | None = None
 
     def answer(
@@ -45,6 +46,12 @@ class Server:
         )
         if verb is None:
             raise wire.FrameError(f"no verb {header.get('op')!r}")
+        if first := header.get("first"):
+            count = len(first["indices"])
+            answer, values = self._set_weights(first, arrays[:count])
+            if "error" in answer:
+                return answer, values
+            arrays = arrays[count:]
         before = [array.tobytes() for array in arrays] if header.get("watch_inputs") else []
         answer, values = verb(header, arrays)
         if before:
@@ -71,20 +78,27 @@ class Server:
         verb = self._verb(header, "get_weights")
         return _not_provided("get_weights") if verb is ABSENT else _values("get_weights()", verb())
 
-    def do_set_weights(
-        self, header: dict[str, Any], arrays: list[wire.Array]
+    def do_settle(self, _: dict[str, Any], __: list[wire.Array]) -> tuple[dict[str, Any], list[wire.Array]]:
+        """Nothing more than what every frame may bring: weights to set first."""
+        return {}, []
+
+    def _set_weights(
+        self, first: dict[str, Any], arrays: list[wire.Array]
     ) -> tuple[dict[str, Any], list[wire.Array]]:
-        """Give the model weights; tensors that did not change since the last call need not travel again."""
-        verb = self._verb(header, "set_weights")
-        if verb is ABSENT:
-            return _not_provided("set_weights")
-        weights: list[wire.Array | None] = [None] * header["count"]
-        for index, array in zip(header["indices"], arrays, strict=True):
+        """Give the model weights; tensors of a list that is kept here need not travel again."""
+        base = self.kept.get(first["base"], [])
+        weights: list[wire.Array] = base[:] if len(base) == first["count"] else [np.empty(0)] * first["count"]
+        for index, array in zip(first["indices"], arrays, strict=True):
             weights[index] = array
-        whole = [self.last_set[i] if array is None else array for i, array in enumerate(weights)]
-        self.last_set = whole
-        # Copies: a submission may keep what it is given and train it in place.
-        verb([array.copy() for array in whole])
+        self.kept[first["into"]] = weights
+        try:
+            verb = self._verb(first, "set_weights")
+            if verb is ABSENT:
+                return _not_provided("set_weights")
+            # Copies: a submission may keep what it is given and train it in place.
+            verb([array.copy() for array in weights])
+        except BaseException as error:
+            return {"error": describe(error, self.entry), "in": "set_weights"}, []
         return {}, []
 
     def do_predict_proba(
