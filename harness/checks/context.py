@@ -29,6 +29,8 @@ SLOW_SECONDS = 0.3
 DEPTHS = ((9, 10), (9, 12, 10), (9, 12, 7, 10), (9, 12, 7, 8, 10), (9, 12, 7, 8, 6, 10))
 # More than ten layers: their numbers are then ordered otherwise as text.
 DEEP = (9, 12, 7, 11, 8, 12, 9, 11, 7, 12, 8, 10)
+MOST_SQUARE = 64  # inputs: as many rows as the report's network has inputs would cost too much
+ONE_UNIT = (9, 1, 6)  # its second matrix has one row, like a bias that is kept as a matrix
 SQUARE = (9, 8, 8, 8, 10)  # a matrix that is as high as it is wide can be transposed unnoticed
 
 
@@ -126,6 +128,11 @@ class Context:
         """Whether the submission builds and evaluates a network of these sizes within the limits."""
         return self._trial(layer_sizes, activation) is not None
 
+    def answers_within(self, layer_sizes: Sequence[int], activation: str, seconds: float) -> bool:
+        """Whether the submission answers 8 rows on a network of these sizes in so many seconds."""
+        trial = self._trial(layer_sizes, activation)
+        return trial is not None and trial.seconds <= seconds
+
     def can_pose(self, layer_sizes: Sequence[int], activation: str) -> bool:
         """Whether the submission builds these sizes, and its tensors are told apart.
 
@@ -208,6 +215,11 @@ class Context:
             for sizes in (*DEPTHS, SQUARE)
             if self.can_pose(sizes, activation)
         ]
+
+    def square_problems(self, activation: str) -> list[Problem]:
+        """Return a problem with as many rows as inputs, where those are few."""
+        sizes = self.work_network(activation)
+        return [self.problem(sizes, activation, sizes[0])] if sizes[0] <= MOST_SQUARE else []
 
     def problem(self, layer_sizes: tuple[int, ...], activation: str, batch: int, *key: object) -> Problem:
         """Return a problem of ``batch`` examples; the same arguments give the same problem."""

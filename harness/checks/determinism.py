@@ -25,6 +25,7 @@ from harness.checks.context import (
 )
 from harness.checks.steps import require_right_gradient
 from harness.oracle import Float, Int
+from harness.session import Model
 
 Evidence = dict[str, Any]
 PATIENCE_SECONDS = 15.0
@@ -39,6 +40,13 @@ def same_seed_same_weights(ctx: Context) -> Evidence:
     for name, a, b in zip(tensor_names(len(first)), first, second):
         if a.shape != b.shape or not np.array_equal(a, b):
             raise Failed(f"build with the same seed gives two different {name}", diagnosis="seed_ignored")
+    zero, none = (ctx.session.build(sizes, activation, 0).get_weights() for _ in range(2))
+    if not all(np.array_equal(a, b) for a, b in zip(zero, none)):
+        raise Failed(
+            "build with seed 0 gives other weights each time, with seed 5 it does not: seed 0 is taken for "
+            "none, ask `if seed is None`",
+            diagnosis="seed_zero_ignored",
+        )
     if all(np.array_equal(a, b) for a, b in zip(first[::2], other[::2])):
         # Weights that are all alike are another mistake.
         drawn = all(len(np.unique(W)) > 0.9 * W.size for W in first[::2])
@@ -67,13 +75,21 @@ def same_seed_same_training(ctx: Context) -> Evidence:
 
 
 def keeps_what_it_is_given(ctx: Context) -> Evidence:
-    """``fit`` changes neither X nor y."""
+    """Neither ``fit`` nor a question changes the X and y that it is given."""
     activation = ctx.activations[0]
     model, problem = ctx.posed(ctx.problem(ctx.work_network(activation), activation, 16, "updates"))
     history = model.fit(problem.X, problem.y, epochs=2, batch_size=5, learning_rate=0.01, watch=True)
     if history.mutated:
         names = " and ".join("Xy"[i] for i in history.mutated if i in (0, 1))
         raise Failed(f"fit changes the {names} that it is given", diagnosis="inputs_mutated")
+    asked = {"predict_proba": (problem.X,), "loss_and_gradients": (problem.X, problem.y)}
+    for verb, arrays in asked.items():
+        if verb not in model.verbs:
+            continue
+        # In the precision of the weights, in which no copy of X need be made.
+        if changed := ctx.posed(problem)[0].mutated(verb, *arrays):
+            names = " and ".join("Xy"[i] for i in changed if i in (0, 1))
+            raise Failed(f"{verb} changes the {names} that it is given", diagnosis="inputs_mutated")
     return {}
 
 
@@ -137,8 +153,18 @@ def history_is_true(ctx: Context) -> Evidence:
             seen[name] = accuracy
     if not seen:
         raise NotApplicable("the history has neither a loss nor an accuracy")
+    _counts_examples(model, problem, y, accuracy)
     _keeps_pace(ctx)
     return {"checked": seen}
+
+
+def _counts_examples(model: Model, problem: Problem, y: Int, accuracy: float) -> None:
+    """Raise Failed where accuracies are shares of something else than the examples: a batch is not full."""
+    rows = len(problem.X)
+    history = model.fit(problem.X, y, epochs=EPOCHS, batch_size=rows + 24, learning_rate=0.0)
+    for name, values in history.series.items():
+        if "acc" in name.lower() and "val" not in name.lower() and len(values):
+            _truth(name, values, (accuracy, 100.0 * accuracy), f"{accuracy:.4g}")
 
 
 def _keeps_pace(ctx: Context) -> None:

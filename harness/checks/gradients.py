@@ -33,7 +33,8 @@ REDRAWS = 20
 def gradients(ctx: Context, activation: str) -> Evidence:
     """Every gradient agrees with float64: each network, batches of 1, 7, 8 and 64, one to five layers."""
     first: list[dict[str, Any]] = []
-    for asked in ctx.problems(activation) + ctx.deep_problems(activation):
+    shapes = ctx.square_problems(activation) + ctx.deep_problems(activation)
+    for asked in ctx.problems(activation) + shapes:
         model, problem = ctx.posed(asked)
         found = as_float64(model.loss_and_gradients(problem.X, problem.y)[1], problem.weights, "gradients")
         expected = oracle.loss_and_gradients(problem.weights, problem.X, problem.y, activation)[1]

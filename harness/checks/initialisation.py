@@ -14,6 +14,8 @@ from harness.diagnosis.distributions import p_value
 from harness.oracle import Float
 
 Evidence = dict[str, Any]
+ONE_WIDE = (1, 1, 1, 1, 1, 1, 2)
+NARROW_BUILDS = 20  # of five weights each; 0.816, the ratio of the two limits, has p = 2e-9
 SAMPLE = 20_000  # of a matrix, where the whole of another activation's was tested: sorting takes time
 SIGNIFICANCE = 1e-7  # for each test: with some 20 tests in a grading, one false alarm in 500,000
 
@@ -30,7 +32,32 @@ def glorot_uniform(ctx: Context) -> Evidence:
         network, weights = _built(ctx, activation)
         _glorot(network, weights, sample=None if not sizes else SAMPLE)
         sizes = list(network)
-    return {"network": sizes}
+    return {"network": sizes, **_narrow(ctx)}
+
+
+def _narrow(ctx: Context) -> Evidence:
+    """Raise Failed where layers of one unit never reach the outer part of their limits.
+
+    What is wrong with a fan by one does not show on wide layers: it changes the limit by a thousandth there.
+    """
+    if ctx.described or not ctx.can_pose(ONE_WIDE, ctx.activations[0]):
+        return {}
+    drawn = []
+    for seed in range(NARROW_BUILDS):
+        answer = ctx.session.build(ONE_WIDE, ctx.activations[0], seed).get_weights()
+        weights = as_float64(answer, weights_like(ONE_WIDE), "get_weights()")
+        drawn += [abs(W.item()) for W in weights[:-2:2]]
+    limit, most = float(np.sqrt(3.0)), max(drawn)  # sqrt(6 / (1 + 1))
+    if len(set(drawn)) < len(drawn) // 2:
+        return {}  # the same draws again and again: another check's finding
+    if most > limit * (1 + 1e-6) or (most / limit) ** len(drawn) < SIGNIFICANCE:
+        fan = most <= np.sqrt(6.0 / 3.0) * (1 + 1e-6)
+        raise Failed(
+            f"of {len(drawn)} weights of layers with one input and one unit the largest is {most:.4g}, the "
+            f"Glorot limit is {limit:.4g}" + (", sqrt(6 / (fan_in + 1 + fan_out)) is 1.414" if fan else ""),
+            diagnosis="init_counts_bias" if fan else None,
+        )
+    return {"narrow": len(drawn)}
 
 
 def _glorot(sizes: tuple[int, ...], weights: list[Float], *, sample: int | None) -> None:

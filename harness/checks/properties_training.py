@@ -14,12 +14,14 @@ from harness.checks import tolerances
 from harness.checks.context import Context, NotApplicable, as_float64, tensor_names
 from harness.checks.properties_case import Broken, Case, Evidence, same, same_gradients, with_rows
 from harness.checks.properties_drive import for_all
+from harness.checks.steps import own_gradient
 from harness.oracle import Float
 from harness.records import Status
 from harness.session import SubmissionFault
 
 ROWS = (8, 15)
 LONG = 1200  # rows: slices left in from debugging stop at 1,000 or sooner
+OTHER_FACTOR = 3.0  # a second fit's learning rate over the first's
 OTHER_RATE, DECAY = 0.03, 0.05  # of a training in between
 SLOW = 0.2  # seconds for 60 rows: a scalar engine would need minutes for a long batch
 
@@ -30,7 +32,9 @@ def a_step_is_linear_in_the_learning_rate(ctx: Context) -> Evidence:
 
 
 def training_goes_on_from_where_it_stands(ctx: Context) -> Evidence:
-    """Two fits of one full-batch epoch end where one fit of two epochs does."""
+    """Two fits of one full-batch epoch end where one fit of two epochs does, and a fit at another learning
+    rate and on other labels goes by those.
+    """
     # Not ReLU: a unit that float32 puts on either side of its kink in the second step would be no mistake.
     return for_all(ctx, _continued, activations=("tanh", "sigmoid"), rows=ROWS, rate=(1, 8))
 
@@ -66,6 +70,7 @@ def _left_behind(case: Case) -> None:
     problem, rate = case.problem, 0.05 * case["rate"]
     loss, gradients = case.evaluate()
     step = _moved(case, learning_rate=rate)
+    _no_gradient_left(case, step, [-rate * g for g in gradients])
     try:
         _moved(case, learning_rate=OTHER_RATE, weight_decay=DECAY)
     except SubmissionFault as fault:
@@ -81,6 +86,11 @@ def _left_behind(case: Case) -> None:
         grown = [a - g for a, g in zip(after[1][::2], gradients[::2])]
         added = [DECAY * w for w in problem.weights[::2]]
         decays = all(np.allclose(g, a, rtol=1e-3, atol=1e-7) for g, a in zip(grown, added))
+        if all(np.allclose(a, 2.0 * g, rtol=1e-3, atol=1e-9) for a, g in zip(after[1], gradients)):
+            raise Broken(
+                f"{what} the gradients are twice what they were: those of its last batch are still there",
+                diagnosis="gradient_accumulated",
+            ) from broken
         if not decays:
             raise
         raise Broken(
@@ -88,7 +98,31 @@ def _left_behind(case: Case) -> None:
             diagnosis="decay_left_behind",
         ) from broken
     what = f"moved at learning rate {rate:g} after a fit at {OTHER_RATE:g} with weight decay {DECAY:g}"
-    _same_steps(case, _moved(case, learning_rate=rate), step, what)
+    again = _moved(case, learning_rate=rate)
+    try:
+        _same_steps(case, again, step, what)
+    except Broken as broken:
+        decayed = [s - rate * DECAY * w for s, w in zip(step, problem.weights)]
+        weights_alone = [d if w.ndim == 2 else s for d, s, w in zip(decayed, step, problem.weights)]
+        for choice in (decayed, weights_alone):
+            with contextlib.suppress(Broken):
+                _same_steps(case, again, choice, "")
+                known = Broken(f"{what}: the decay is still in force", diagnosis="settings_kept")
+                break
+        else:
+            raise
+        raise known from broken
+
+
+def _no_gradient_left(case: Case, step: list[Float], expected: list[Float]) -> None:
+    """Raise Broken where a fit adds the gradients of the question before it to its first update."""
+    if not _goes(case, step, [2.0 * e for e in expected]):
+        return
+    raise Broken(
+        "a full-batch step after loss_and_gradients of the same rows goes twice as far as their gradients "
+        "say: those of the question are still there",
+        diagnosis="gradient_accumulated",
+    )
 
 
 def _kept(case: Case, found: list[Float], before: list[Float]) -> Broken | None:
@@ -117,6 +151,54 @@ def _continued(case: Case) -> None:
     _same_steps(
         case, parts, whole, f"moved by two fits of one epoch at learning rate {rate:g}, by one of two"
     )
+    # A wrong gradient is charged to the gradients: here the steps are held against the right one.
+    if own_gradient(case.ctx, case.problem.activation) is None:
+        _obeys_the_second(case, rate)
+
+
+def _obeys_the_second(case: Case, rate: float) -> None:
+    """Raise Broken where a fit that follows another keeps its learning rate or its data."""
+    problem, model = case.problem, case.model
+    model.set_weights(problem.weights)
+    path = [problem.weights]
+    other = (problem.y + 1) % problem.layer_sizes[-1]  # data of the same shape, and not the same
+    for factor, y in ((1.0, problem.y), (OTHER_FACTOR, other)):
+        model.fit(problem.X, y, epochs=1, batch_size=len(problem.X), learning_rate=factor * rate)
+        path.append(as_float64(model.get_weights(), problem.weights, "get_weights() after fit"))
+    found = [b - a for a, b in zip(path[1], path[2])]
+    ways = {
+        (factor, label): [
+            -factor * rate * g
+            for g in oracle.loss_and_gradients(path[1], problem.X, y, problem.activation)[1]
+        ]
+        for factor in (1.0, OTHER_FACTOR)
+        for label, y in (("first", problem.y), ("second", other))
+    }
+    what = f"moved by a fit at learning rate {OTHER_FACTOR * rate:g} after one at {rate:g} with other labels"
+    try:
+        _same_steps(case, found, ways[OTHER_FACTOR, "second"], what)
+    except Broken as broken:
+        if _goes(case, found, ways[1.0, "second"]):
+            raise Broken(
+                f"a fit at learning rate {OTHER_FACTOR * rate:g} after one at {rate:g} goes by the first: it "
+                "keeps the optimizer, or the settings, that the first one made",
+                diagnosis="settings_kept",
+            ) from None
+        if _goes(case, found, ways[OTHER_FACTOR, "first"]):
+            raise Broken(
+                "a second fit, on other labels, goes where those of the first lead: what the first made of "
+                "its data is kept",
+                diagnosis="data_kept",
+            ) from None
+        raise broken
+
+
+def _goes(case: Case, found: list[Float], expected: list[Float]) -> bool:
+    try:
+        _same_steps(case, found, expected, "")
+    except Broken:
+        return False
+    return True
 
 
 def _long_batch(case: Case) -> None:

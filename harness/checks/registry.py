@@ -15,6 +15,7 @@ from typing import Any
 
 from harness.checks import (
     contract,
+    corners,
     determinism,
     ends,
     forward,
@@ -85,6 +86,13 @@ TABLE: tuple[Entry, ...] = (
         explained_by=("a_new_question_gets_a_new_answer",),
         each=True,
         weight=2,
+    ),
+    Entry(
+        group="gradients",
+        run=corners.many_classes,
+        needs=("forward", "gradients"),
+        explained_by=("loss",),
+        weight=0.5,
     ),
     Entry(group="updates", run=updates.full_batch_update, needs=("forward",), each=True, weight=2),
     Entry(group="updates", run=updates.large_gradient, needs=("full_batch_update",), weight=0.5),
@@ -160,6 +168,20 @@ TABLE: tuple[Entry, ...] = (
         group="training",
         run=training.a_batch_of_one_row_is_trained_on,
         needs=("uses_every_example_once",),
+        weight=0.5,
+    ),
+    Entry(
+        group="training",
+        run=corners.many_rows_are_used_whole,
+        needs=("gradients", "full_batch_update"),
+        explained_by=("loss", "large_gradient", "a_new_question_gets_a_new_answer"),
+        weight=0.5,
+    ),
+    Entry(
+        group="training",
+        run=corners.memory_order_changes_nothing,
+        needs=("gradients", "full_batch_update"),
+        explained_by=("large_gradient", "a_new_question_gets_a_new_answer"),
         weight=0.5,
     ),
     Entry(group="training", run=initialisation.glorot_uniform, needs=("builds",), weight=2),

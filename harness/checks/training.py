@@ -204,6 +204,13 @@ def reshuffles_every_epoch(ctx: Context) -> Evidence:
             "shuffled once, before the first epoch",
             diagnosis="shuffled_once",
         )
+    for seed, rows in enumerate(always):
+        if len(rows) == TAIL:
+            raise Failed(
+                f"with seed {seed} four epochs end with the same examples {_names(rows)}, with seed "
+                f"{1 - seed} they do not: each epoch's order must be drawn anew whatever the seed",
+                diagnosis="seed_zero_no_reshuffle" if seed == 0 else None,
+            )
     if len(set(tails)) == 1 and _tail(uses_of(ctx, epochs=1, seed=3)) == tails[0]:
         raise Failed(
             f"networks of the seeds 0, 1, 2 and 3 all end their first epoch with examples "

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain, islice, product
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from harness import diagnosis, oracle
 from harness.checks import tolerances
 from harness.checks.context import (
+    ONE_UNIT,
     SQUARE,
     Context,
     Failed,
@@ -34,6 +36,7 @@ from harness.checks.naming import (
     clipped,
     collapse,
     step_by_step,
+    unnamed,
 )
 from harness.checks.steps import (
     BATCH,
@@ -52,6 +55,8 @@ from harness.session import SubmissionFault
 
 Evidence = dict[str, Any]
 
+LONG_WAY, LONG_RATE = 300, 1e-4  # steps of Adam, short enough that rounding does not lead elsewhere
+QUICK_ANSWER = 2e-3  # seconds for 8 rows: code that takes longer is spared so many steps
 EPOCHS = 30  # more than the patience of any usual early stopping
 # A step lowers the loss by about 1e-5, which counts as standing still; right code is measured to make 29.9.
 SLOW_RATE = 3e-5
@@ -149,6 +154,15 @@ def single_precision(ctx: Context) -> Evidence:
     if "set_weights" not in model.verbs:
         raise NotApplicable("the weights cannot be set, so that they cannot be given in float32")
     model.set_weights(given)
+    P = model.predict_proba(X).astype(np.float64)
+    off = relative_error(P, oracle.probabilities(exact.weights, exact.X, activation))
+    if not off <= tolerances.FLOAT32:
+        known = next((name for name, least, most in HALVES if least / 3.0 < off < most), None)
+        raise Failed(
+            f"with float32 weights predict_proba is off by {off:.2g} (tolerance {tolerances.FLOAT32:g}), "
+            "with float64 weights it is right" + (f": the size of {known}'s rounding" if known else ""),
+            diagnosis=known,
+        )
     worst = 0.0
     if "loss_and_gradients" in model.verbs:
         asked = as_float64(model.loss_and_gradients(X, usual.y)[1], right, "gradients")
@@ -184,6 +198,9 @@ def weight_decay(ctx: Context, activation: str) -> Evidence:
             # A loop that goes wrong without decay is not decay's fault.
             compare(ctx, replace(batches, weight_decay=0.0))
             cases.append(batches)
+        if own_gradient(ctx, activation) is None and ctx.can_pose(ONE_UNIT, activation):
+            # A matrix of one row must not be taken for a bias.
+            cases.append(replace(one, start=ctx.problem(ONE_UNIT, activation, BATCH, "updates")))
         return {"error": max(compare(ctx, case) for case in cases)}
     except SubmissionFault as fault:
         raise _refused(fault, "weight_decay") from None
@@ -276,6 +293,10 @@ def _adam(ctx: Context, decay: float) -> Evidence:
         if not decay and own_gradient(ctx, activation) is None:
             error = max(error, compare(ctx, collapse(case), adam_afresh), *_adam_on_square_layers(ctx, case))
             error = max(error, _adam_again(ctx, replace(case, steps=5)))
+            error = max(error, _adam_of_sparse_rows(ctx, case))
+            if ctx.answers_within(ctx.work_network(activation), activation, QUICK_ANSWER):
+                long = replace(case, learning_rate=LONG_RATE, steps=LONG_WAY)
+                error = max(error, compare(ctx, long, unnamed))
         return {"error": error}
     except SubmissionFault as fault:
         fault = _refused(fault, "optimizer='adam'")
@@ -324,6 +345,51 @@ def _adam_again(ctx: Context, case: Case) -> float:
         f"a second fit of {case.steps} steps of adam ({case.activation}) neither starts afresh nor goes on "
         f"where the first one ended: error {error:.2g}",
         diagnosis.second_fit(start, from_middle, found, learning_rate=case.learning_rate, steps=case.steps),
+    )
+
+
+def _adam_of_sparse_rows(ctx: Context, case: Case) -> float:
+    """Return the error where an input is 0 in every other step: its means go on falling, and move it.
+
+    Batches of one of two rows: of the orders that three epochs can have the nearest is taken.
+    """
+    usual = problem_of(ctx, case.activation)
+    X = usual.X[:2].copy()
+    half = X.shape[1] // 2
+    X[0, :half] = 0.0
+    X[1, half:] = 0.0
+    model, start = ctx.posed(replace(usual, X=X, y=usual.y[:2]))
+    epochs = 3
+    options: dict[str, Any] = {"epochs": epochs, "batch_size": 1, "learning_rate": case.learning_rate}
+    model.fit(start.X, start.y, optimizer="adam", **options)
+    found = as_float64(model.get_weights(), start.weights, "get_weights() after fit")
+    nearest = np.inf
+    for orders in product(((0, 1), (1, 0)), repeat=epochs):
+        for corrected in (True, False):
+            rows = chain.from_iterable(orders)
+
+            def of_next_row(weights: list[Float], rows: Iterator[int] = rows) -> list[Float]:
+                row = next(rows)
+                asked = (start.X[row : row + 1], start.y[row : row + 1], start.activation)
+                return oracle.loss_and_gradients(weights, *asked)[1]
+
+            path = oracle.adam(
+                start.weights,
+                start.X,
+                start.y,
+                start.activation,
+                learning_rate=case.learning_rate,
+                gradient=of_next_row,
+                corrected_epsilon=corrected,
+            )
+            end = next(islice(path, 2 * epochs - 1, None))
+            nearest = min(nearest, distance(start, found, end))
+    if nearest <= (1e-2 if ctx.float32 else 10.0 * tolerances.ADAM):
+        return nearest
+    raise Failed(
+        f"{2 * epochs} steps of adam on one row each ({case.activation}), in which half of the inputs are 0, "
+        f"end elsewhere than float64 in any order of the rows (error {nearest:.2g}): where a gradient is 0 "
+        "the running means still fall, and still move the weight"
     )
 
 

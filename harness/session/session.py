@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,7 @@ class Session:
         self._budget = budget_seconds
         self._process: Process | None = None
         self._load_fault: SubmissionFault | None = None
+        self.memory_order: Literal["C", "F"] = "C"  # of the arrays that the submission is given
         self._kept: dict[int, list[Array]] = {}  # what the worker still has, the latest used last
         self._due: tuple[int, list[Array]] | None = None
         self._slots = 0
@@ -97,11 +98,14 @@ class Session:
         process = self._ready()
         due, self._due = self._due, None
         first, sent = ({}, []) if due is None else self._packed(*due)
+        more: dict[str, Any] = {"first": first} if first else {}
+        if self.memory_order == "F":
+            more["order"] = "F"
         start = time.monotonic()
         try:
             return process.call(
                 op,
-                {**header, "first": first} if first else header,
+                {**header, **more},
                 [*sent, *arrays],
                 bytes_limit=bytes_limit,
                 seconds=min(limit, left),
@@ -238,6 +242,11 @@ class Model:
             raise SubmissionFault(Status.ERROR, message)
         return float(values[0].reshape(())), values[1:]
 
+    def mutated(self, verb: str, *arrays: Array) -> tuple[int, ...]:
+        """Ask ``verb`` about arrays; return which of them it changed in place, counted from 0."""
+        count = len(arrays[0]) * self.layer_sizes[-1] + self._parameters + 1
+        return _changed(self._call(verb, arrays, count, {"watch_inputs": True})[0])
+
     def fit(
         self, X: Array, y: Array, *, seconds: float | None = None, watch: bool = False, **options: Any
     ) -> History:
@@ -246,10 +255,8 @@ class Model:
         answer, values = self._call("fit", (X, y), 2_000_000, header, seconds=seconds)
         names = answer.get("history")
         names = [str(n) for n in names] if isinstance(names, list) else []
-        mutated = answer.get("mutated")
-        changed = tuple(i for i in mutated if isinstance(i, int)) if isinstance(mutated, list) else ()
         series = {n: v.astype(np.float64).reshape(-1) for n, v in zip(names, values)}
-        return History(series=series, mutated=changed)
+        return History(series=series, mutated=_changed(answer))
 
     def _one(self, values: list[Array], verb: str) -> Array:
         if len(values) != 1:
@@ -280,6 +287,12 @@ class Model:
             bytes_limit=limit,
             seconds=seconds,
         )
+
+
+def _changed(answer: Mapping[str, Any]) -> tuple[int, ...]:
+    """Which arrays the worker says were changed, by their places."""
+    mutated = answer.get("mutated")
+    return tuple(i for i in mutated if isinstance(i, int)) if isinstance(mutated, list) else ()
 
 
 def _own_sizes(claimed: Any) -> tuple[int, ...] | None:

@@ -13,7 +13,7 @@ import socket
 import sys
 import types
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -48,11 +48,16 @@ class Server:
             raise wire.FrameError(f"no verb {header.get('op')!r}")
         if first := header.get("first"):
             count = len(first["indices"])
-            answer, values = self._set_weights(first, arrays[:count])
+            answer, values = self._set_weights(first, arrays[:count], header.get("order", "C"))
             if "error" in answer:
                 return answer, values
             arrays = arrays[count:]
-        before = [array.tobytes() for array in arrays] if header.get("watch_inputs") else []
+        if header.get("order") == "F":
+            arrays = [np.asfortranarray(array) for array in arrays]
+        before = []
+        if header.get("watch_inputs"):
+            self.last_X = None  # it is these arrays that the submission is to be given
+            before = [array.tobytes() for array in arrays]
         answer, values = verb(header, arrays)
         if before:
             answer["mutated"] = [i for i, old in enumerate(before) if arrays[i].tobytes() != old]
@@ -83,7 +88,7 @@ class Server:
         return {}, []
 
     def _set_weights(
-        self, first: dict[str, Any], arrays: list[wire.Array]
+        self, first: dict[str, Any], arrays: list[wire.Array], order: Literal["C", "F"]
     ) -> tuple[dict[str, Any], list[wire.Array]]:
         """Give the model weights; tensors of a list that is kept here need not travel again."""
         base = self.kept.get(first["base"], [])
@@ -96,7 +101,7 @@ class Server:
             if verb is ABSENT:
                 return _not_provided("set_weights")
             # Copies: a submission may keep what it is given and train it in place.
-            verb([array.copy() for array in weights])
+            verb([array.copy(order=order) for array in weights])
         except BaseException as error:
             return {"error": describe(error, self.entry), "in": "set_weights"}, []
         return {}, []
@@ -155,7 +160,7 @@ class Server:
         if X.nbytes > KEPT_BYTES:
             return X
         last = self.last_X
-        if last is None or last.dtype != X.dtype or not np.array_equal(last, X):
+        if last is None or (last.dtype, last.strides) != (X.dtype, X.strides) or not np.array_equal(last, X):
             self.last_X = last = X
         return last
 

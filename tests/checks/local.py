@@ -22,6 +22,7 @@ class LocalSession:
         self.path = path
         self.starts = 0
         self.notes = ()
+        self.memory_order = "C"
         self.restart()
 
     def restart(self):
@@ -33,14 +34,17 @@ class LocalSession:
     def close(self):
         pass
 
+    def settle(self):
+        pass
+
     def build(self, layer_sizes, activation, seed, *, seconds=None):
-        return LocalModel(
-            guarded(self.module.build, list(layer_sizes), activation, seed), layer_sizes, activation
-        )
+        built = guarded(self.module.build, list(layer_sizes), activation, seed)
+        return LocalModel(built, layer_sizes, activation, self)
 
 
 class LocalModel:
-    def __init__(self, model, layer_sizes, activation):
+    def __init__(self, model, layer_sizes, activation, session):
+        self.session = session
         self.model, self.layer_sizes, self.activation = model, tuple(layer_sizes), activation
         verbs = ("get_weights", "set_weights", "predict_proba", "loss_and_gradients", "fit")
         self.own_sizes = None
@@ -56,7 +60,7 @@ class LocalModel:
         return [np.array(w) for w in guarded(self._verb("get_weights"))]
 
     def set_weights(self, weights):
-        guarded(self._verb("set_weights"), [np.array(w) for w in weights])
+        guarded(self._verb("set_weights"), [np.array(w, order=self.session.memory_order) for w in weights])
 
     def predict_proba(self, X, *, seconds=None):
         return np.array(guarded(self._verb("predict_proba"), self._rows(X)))
@@ -67,12 +71,19 @@ class LocalModel:
 
     def _rows(self, X):
         # As the worker does: the same rows asked about again are the same array.
-        if self.last_X is None or self.last_X.dtype != X.dtype or not np.array_equal(self.last_X, X):
-            self.last_X = X.copy()
+        X = X.copy(order=self.session.memory_order)
+        last = self.last_X
+        if last is None or (last.dtype, last.strides) != (X.dtype, X.strides) or not np.array_equal(last, X):
+            self.last_X = X
         return self.last_X
 
+    def mutated(self, verb, *arrays):
+        given = [array.copy() for array in arrays]
+        guarded(self._verb(verb), *given)
+        return tuple(i for i, (a, b) in enumerate(zip(given, arrays)) if not np.array_equal(a, b))
+
     def fit(self, X, y, *, seconds=None, watch=False, **options):
-        given = X.copy(), y.copy()
+        given = X.copy(order=self.session.memory_order), y.copy()
         history = guarded(self._verb("fit"), *given, **options)
         changed = tuple(i for i, (a, b) in enumerate(zip(given, (X, y))) if not np.array_equal(a, b))
         plain = history if isinstance(history, Mapping) else {}

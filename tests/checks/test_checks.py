@@ -57,6 +57,10 @@ CAUGHT = {
     "other_networks": "layers-sorted-as-text",
     "a_fit_leaves_nothing_behind": "decay-left-in-gradients",
     "shifting_the_logits_changes_no_loss": "loss-sum-not-shifted",
+    "many_classes": "labels-in-a-byte",
+    "many_rows_are_used_whole": "row-numbers-in-sixteen-bits",
+    "memory_order_changes_nothing": "weights-in-memory-order",
+    "training_goes_on_from_where_it_stands": "data-of-the-first-fit",
 }
 
 

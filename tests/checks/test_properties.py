@@ -408,7 +408,7 @@ class DecayLeftInTheGradient(Network):
         ]
 
 
-@broken("a_fit_leaves_nothing_behind")
+@broken("a_fit_leaves_nothing_behind", "settings_kept")
 class DecayForEver(Network):
     decay = 0.0
 

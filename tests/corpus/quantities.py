@@ -10,7 +10,6 @@ import contextlib
 import functools
 import itertools
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -681,7 +680,7 @@ def history_falling(build: Build, activation: str) -> float:
     return float(any(not found < before * (1 - 1e-6) for found, before in zip(reported["loss"], late)))
 
 
-_CALLS = (
+CALLS: tuple[Quantity, ...] = (
     forward,
     forward_many,
     forward_square,
@@ -698,7 +697,7 @@ _CALLS = (
     gradients_again,
     gradients_other,
 )
-_UPDATES = (
+UPDATES: tuple[Quantity, ...] = (
     step,
     steps,
     step_rate,
@@ -718,7 +717,7 @@ _UPDATES = (
     after_decay,
     worse_again,
 )
-_TRAINING = (
+TRAININGS: tuple[Quantity, ...] = (
     batches,
     one_epoch,
     single,
@@ -734,25 +733,3 @@ _TRAINING = (
     history,
     history_falling,
 )
-QUANTITIES: dict[str, Quantity] = {q.__name__: q for q in (*_CALLS, *_UPDATES, *_TRAINING)}
-NEEDS_ADAM = (
-    "adam",
-    "adam_small",
-    "adam_batches",
-    "adam_long",
-    "adam_square",
-    "adam_again",
-    "adam_beside",
-    "adam_decay",
-)
-
-
-def measure(build: Build, name: str, activation: str) -> float:
-    """Return the deviation of one quantity; what raises, and what is not a number, deviates infinitely."""
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        try:
-            value = QUANTITIES[name](build, activation)
-        except Exception:
-            return math.inf
-    return math.inf if math.isnan(value) else value
