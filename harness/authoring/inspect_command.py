@@ -85,7 +85,8 @@ def _trial(submission: Submission, anatomy: Any, args: argparse.Namespace) -> An
     """The best manifest after trying, or the likeliest one untried."""
     from harness.authoring.hints import forms
     from harness.authoring.proposal import guesses
-    from harness.authoring.trial import Trial, best_manifest
+    from harness.authoring.search import best_manifest
+    from harness.authoring.trial import Trial
     from harness.sandbox.backend import choose
 
     if not args.no_trial and submission.problem is None:

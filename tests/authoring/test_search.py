@@ -1,0 +1,111 @@
+"""What the trial of ``backcheck inspect`` notices beyond right numbers, and what it proposes then."""
+
+import pytest
+
+from harness.authoring.anatomy import dissect
+from harness.authoring.search import best_manifest
+from harness.authoring.trial import try_manifest
+from harness.errors import SandboxError
+from harness.sandbox.backend import choose
+from harness.submission import discover
+
+LAYERS = """
+import numpy as np
+
+rng = np.random.RandomState(0)
+
+
+class Affine:
+    def __init__(self, n_in, n_out):
+        a = np.sqrt(6 / (n_in + n_out))
+        self.weight, self.bias = rng.uniform(-a, a, (n_in, n_out)), np.zeros(n_out)
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.weight + self.bias
+
+    def backward(self, grad):
+        self.grad_weight, self.grad_bias = self.x.T @ grad, grad.sum(0)
+        return grad @ self.weight.T
+
+    def step(self, lr):
+        self.weight -= lr * self.grad_weight
+        self.bias -= lr * self.grad_bias
+
+
+class Tanh:
+    def forward(self, x):
+        self.y = np.tanh(x)
+        return self.y
+
+    def backward(self, grad):
+        return grad * (1 - self.y ** 2)
+
+    def step(self, lr):
+        pass
+
+
+def make_network(sizes):
+    return [part for a, b in zip(sizes, sizes[1:]) for part in (Affine(a, b), Tanh())][:-1]
+
+
+def forward(net, x):
+    for layer in net:
+        x = layer.forward(x)
+    return x
+
+
+def cross_entropy(logits, labels):
+    p = np.exp(logits - logits.max(1, keepdims=True))
+    p /= p.sum(1, keepdims=True)
+    return -np.log(p[np.arange(len(p)), labels]).mean(), (p - np.eye(p.shape[1])[labels]) / len(p)
+
+
+def train_step(net, x, labels, lr):
+    loss, grad = cross_entropy(forward(net, x), labels)
+    for layer in reversed(net):
+        grad = layer.backward(grad)
+    for layer in net:
+        layer.step(lr)
+    return loss
+"""
+
+
+@pytest.fixture(scope="module")
+def backend():
+    try:
+        return choose()
+    except SandboxError as error:
+        pytest.skip(f"no sandbox here: {error}")
+
+
+def handed_in(tmp_path, source, name="alice"):
+    path = tmp_path / f"{name}.py"
+    path.write_text(source)
+    (submission,) = discover([path])
+    return submission
+
+
+def found(tmp_path, source, backend):
+    submission = handed_in(tmp_path, source)
+    trial = best_manifest(submission, dissect(submission.entry), backend)
+    assert trial is not None
+    return trial
+
+
+def test_a_pass_that_steps_and_keeps_its_gradients_is_proposed_as_one_that_updates(tmp_path, backend):
+    trial = found(tmp_path, LAYERS, backend)
+    assert trial.perfect, trial.said
+    assert trial.manifest["backward_updates"] is True
+
+
+def test_a_manifest_that_hides_a_step_is_not_called_right(tmp_path, backend):
+    manifest = {
+        "constructor": "net = make_network(layer_sizes)",
+        "output": "logits",
+        "functions": {"forward": "forward(net, X)", "backward": "train_step(net, X, y, 0.1)"},
+    }
+    trial = try_manifest(handed_in(tmp_path, LAYERS), manifest, backend)
+    assert trial.steps
+    assert not trial.perfect
+    assert any("changes the weights" in said and "backward_updates = 0.01" in said for said in trial.said)
