@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.worker import scan
@@ -57,6 +57,7 @@ class Anatomy:
     left_out: tuple[str, ...]  # statements that loading would not run, with their lines
     cells: int = 0
     problem: str = ""
+    generators: Mapping[str, str] = field(default_factory=dict)  # at the top level: how each is made anew
 
     @property
     def lines(self) -> int:
@@ -105,7 +106,29 @@ def _anatomy(body: list[ast.stmt], text: str, cells: list[Cell], problem: str) -
         left_out=tuple(_left_out(rulings)),
         cells=len(cells),
         problem=problem,
+        generators=dict(_generators(body)),
     )
+
+
+def _generators(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
+    """Yield (name, the expression that makes it from ``seed``) for each random generator of the module."""
+    for statement in body:
+        targets = statement.targets if isinstance(statement, ast.Assign) else []
+        targets = [statement.target] if isinstance(statement, ast.AnnAssign) else targets
+        made = _reseeded(statement.value) if isinstance(statement, (ast.Assign, ast.AnnAssign)) else ""
+        yield from ((target.id, made) for target in targets if made and isinstance(target, ast.Name))
+
+
+def _reseeded(value: ast.expr | None) -> str:
+    """A call that makes a generator with ``seed`` for its seed; nothing for any other expression."""
+    if not isinstance(value, ast.Call):
+        return ""
+    name, maker = _plain_name(value.func), ast.unparse(value.func)
+    if name in ("default_rng", "RandomState", "Random", "manual_seed"):
+        return f"{maker}(seed)"
+    if name == "Generator" and value.args and isinstance(value.args[0], ast.Call):
+        return f"{maker}({ast.unparse(value.args[0].func)}(seed))"  # Generator(PCG64(0))
+    return f"{ast.unparse(value)}.manual_seed(seed)" if name == "Generator" and not value.args else ""
 
 
 def _left_out(rulings: list[tuple[ast.stmt, Ruling]]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from harness import oracle
 from harness.authoring.anatomy import Anatomy
 from harness.authoring.hints import Form, forms
 from harness.authoring.proposal import Guess, guesses
+from harness.authoring.seeding import with_seed
 from harness.authoring.trial import Trial, run_network, session_for, try_manifest
 from harness.sandbox.backend import Backend
 from harness.submission import Submission
@@ -44,7 +45,10 @@ def best_manifest(submission: Submission, anatomy: Anatomy, backend: Backend) ->
             best = trial
         if trial.perfect or time.monotonic() > deadline:
             break
-    return _with_activations(submission, best, backend) if best is not None and best.perfect else best
+    if best is None:
+        return None
+    best = with_seed(submission, anatomy, best, backend)
+    return _with_activations(submission, best, backend) if best.perfect else best
 
 
 def _with_updates(submission: Submission, trial: Trial, backend: Backend) -> Trial:

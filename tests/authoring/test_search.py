@@ -109,3 +109,35 @@ def test_a_manifest_that_hides_a_step_is_not_called_right(tmp_path, backend):
     assert trial.steps
     assert not trial.perfect
     assert any("changes the weights" in said and "backward_updates = 0.01" in said for said in trial.said)
+
+
+def test_a_generator_of_the_module_is_seeded_by_the_proposed_constructor(tmp_path, backend):
+    trial = found(tmp_path, LAYERS, backend)
+    made = "module.rng = np.random.RandomState(seed); params = make_network(layer_sizes)"
+    assert trial.manifest["constructor"] == made
+    assert not any(said.startswith("seed:") for said in trial.said)
+
+
+def test_what_the_seed_does_not_decide_is_said(tmp_path, backend):
+    fresh = LAYERS.replace("rng = np.random.RandomState(0)", "rng = dict(it=np.random.default_rng())['it']")
+    (said,) = [said for said in found(tmp_path, fresh, backend).said if said.startswith("seed:")]
+    assert "two builds with the same seed give different weights" in said
+    fixed = LAYERS.replace("rng.uniform(", "np.random.RandomState(3).uniform(")
+    (said,) = [said for said in found(tmp_path, fixed, backend).said if said.startswith("seed:")]
+    assert "two seeds give the same weights" in said
+
+
+@pytest.mark.parametrize(
+    ("made", "anew"),
+    [
+        ("np.random.default_rng(1)", "np.random.default_rng(seed)"),
+        ("numpy.random.RandomState(seed=args.seed)", "numpy.random.RandomState(seed)"),
+        ("Generator(PCG64(4))", "Generator(PCG64(seed))"),
+        ("torch.Generator()", "torch.Generator().manual_seed(seed)"),
+        ("torch.Generator().manual_seed(2)", "torch.Generator().manual_seed(seed)"),
+    ],
+)
+def test_generators_at_the_top_level_are_known(made, anew, tmp_path):
+    path = tmp_path / "alice.py"
+    path.write_text(f"draw = {made}\nnet = make()\ndef f():\n    rng = np.random.default_rng(0)\n")
+    assert dissect(path).generators == {"draw": anew}
