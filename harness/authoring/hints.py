@@ -16,6 +16,7 @@ SYNONYMS = {
     "relu": ("relu", "rectifier"),
 }
 ONE_HOT = re.compile(r"one_?hot|np\.eye|to_categorical|get_dummies|OneHotEncoder", re.IGNORECASE)
+LOGS = re.compile(r"log_?sum_?exp|log_?softmax|log.?prob", re.IGNORECASE)
 FANCY = re.compile(r"(arange|range)\((len\(|\w+\.shape|n\b|m\b|batch|\w+\))")
 COLUMNS = re.compile(r"(dot|matmul)\(\s*[\w.]*[wW]\w*(\[[^\]]*\])*(\.T)?\s*,|[\w.]*\bW\w*(\[[^\]]*\])* @ ")
 
@@ -43,10 +44,11 @@ def forms(anatomy: Anatomy) -> list[Form]:
     columns = bool(COLUMNS.search(anatomy.text))
     # Who divides by 255 inside a function expects pixels from 0 to 255.
     scales = (1, 255) if "255" in anatomy.text else (1,)
+    logs = ("log_probabilities",) if LOGS.search(anatomy.text) else ()
     every = [
         Form(labels=labels, batch_axis=axis, one_example=one, output=output, input_scale=scale)
         for labels, axis, one, output, scale in itertools.product(
-            ("index", "one_hot"), (0, 1), (False, True), ("probabilities", "logits"), scales
+            ("index", "one_hot"), (0, 1), (False, True), ("probabilities", "logits", *logs), scales
         )
     ]
 
@@ -55,7 +57,7 @@ def forms(anatomy: Anatomy) -> list[Form]:
             2 * ((form.labels == "one_hot") != one_hot)
             + 2 * ((form.batch_axis == 1) != columns)
             + 3 * form.one_example
-            + (form.output == "logits")
+            + (form.output != "probabilities")
             + 2 * (form.input_scale != 1)
         )
 

@@ -64,9 +64,7 @@ def _lines(submission: Submission, args: argparse.Namespace) -> Iterator[str]:
     yield from map(line, _found(anatomy))
     trial = _trial(submission, anatomy, args)
     if trial is None:
-        yield ""
-        yield "It fits none of the known kinds: name an adapter file (adapter = 'bridge.py' in the manifest)"
-        yield "that defines build(layer_sizes, activation, seed), with the names it needs from `submission`."
+        yield from _by_hand(submission, anatomy)
         return
     yield ""
     yield f"It seems to be {line(trial.kind)}."
@@ -133,13 +131,35 @@ def _found(anatomy: Any) -> Iterator[str]:
         yield f"  not run when loaded: {left}"
 
 
+def _by_hand(submission: Submission, anatomy: Any) -> Iterator[str]:
+    """How to go on where nothing is proposed: a manifest to fill in, and where it is explained."""
+    from harness.authoring.skeleton import skeleton
+    from harness.views.text import line
+
+    name = _manifest_path(submission).name
+    yield ""
+    yield "No manifest is proposed: its names are not the usual ones. That says nothing against the program;"
+    yield "most shapes need 5 to 10 lines written by hand. Here is a start, with the names that were found."
+    yield f"Put it into {line(name)}, replace each `...`, take off the `#` where a line applies, and run"
+    yield "`backcheck inspect` again: it then tries your manifest, and says what works. The keys and examples"
+    yield 'are in docs/submissions.md ("The keys", "Snippets", "Examples").'
+    yield ""
+    yield from (f"  {line(row)}" for row in skeleton(anatomy))
+    yield ""
+    yield "What no manifest describes needs an adapter file (adapter = 'bridge.py'; \"Adapter files\")."
+
+
+def _manifest_path(submission: Submission) -> Path:
+    folder = submission.folder
+    return folder / MANIFEST_NAME if folder else submission.entry.with_suffix(".toml")
+
+
 def _proposal(submission: Submission, manifest: dict[str, Any], args: argparse.Namespace) -> Iterator[str]:
     if not manifest:
         yield "It needs no manifest."
         return
     text = to_toml(manifest)
-    folder = submission.folder
-    path = folder / MANIFEST_NAME if folder else submission.entry.with_suffix(".toml")
+    path = _manifest_path(submission)
     if not args.write:
         yield f"Proposed manifest ({len(text.splitlines())} lines; --write puts it into {path.name}):"
     else:

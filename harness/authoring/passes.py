@@ -115,7 +115,7 @@ def _fit(functions: tuple[Function, ...], prefix: str, exact: Mapping[str, str])
     for function in find(functions, roles.FIT):
         made = call(function, PASS_ROLES, values, exact=exact, prefix=prefix, wanted=TRAINING_WANTED)
         if made is not None and "X" in made and "y" in made and "epochs" in made:
-            made = made if "learning_rate" in made else _with_rate(function, prefix, made)
+            made = made if "learning_rate" in made else _with_rate(functions, function, prefix, made)
             # Pure functions hand the trained parameters back.
             back = any(name in exact for name in function.returned)
             targets = ", ".join(name or f"_part{i}" for i, name in enumerate(function.returned))
@@ -172,6 +172,8 @@ def _setting(function: Function, prefix: str, rate: str, *, module: bool) -> str
     return f"{holder}.{rate} = learning_rate; "
 
 
-def _with_rate(function: Function, prefix: str, made: str) -> str:
-    rate = next((name for name in RATE_NAMES if name in function.reads), "")
+def _with_rate(functions: tuple[Function, ...], function: Function, prefix: str, made: str) -> str:
+    """The call with the rate set where it, or a function that it calls, reads it."""
+    reads = function.reads.union(*(f.reads for f in functions if f.name in function.reads))
+    rate = next((name for name in RATE_NAMES if name in reads), "")
     return f"{_setting(function, prefix, rate, module=False)}{made}" if rate else made

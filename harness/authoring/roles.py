@@ -16,7 +16,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 CONSTRUCTOR_ROLES: tuple[tuple[re.Pattern[str], str], ...] = (
     (
         _pattern(
-            r"layer_?(sizes|dims|shapes|nodes|units)|layers_?(sizes|dims)?|sizes|dims|architecture|topology"
+            r"layer_?(sizes|dims|shapes|nodes|units|widths)|layers_?(sizes|dims)?|sizes|dims|architecture|topology"
         ),
         "sizes",
     ),
@@ -96,7 +96,9 @@ PASS_ROLES: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 FORWARD = (
     _pattern(r"predict_prob(a|s|abilities)?|prob(s|abilities)|forward(_?(pass|prop|propagate|propagation))?"),
-    _pattern(r"feed_?forward|fwd|l?_?model_forward|forward_\w+|apply|propagate|infer(ence)?|__call__|call"),
+    _pattern(
+        r"feed_?forward|fwd|l?_?model_forward|forward_\w+|apply|propagate|infer(ence)?|query|__call__|call"
+    ),
     _pattern(r"scores|logits|activations|output|run|compute|predict"),
 )
 LOSS = (_pattern(r"(compute_?|calc(ulate)?_?|get_?)?(loss|cost|cross_?entropy)(_?(loss|function|fn))?|nll"),)

@@ -31,7 +31,10 @@ def _contract(script: Script, manifest: Mapping[str, Any], notes: list[str]) -> 
     build = script.module.__dict__.get("build")
     if not callable(build):
         reason = script.missing.get("build", "it defines no build(layer_sizes, activation, seed)")
-        raise_hint = f"{script.path.name}: {reason}; `backcheck inspect` proposes a manifest for other shapes"
+        raise_hint = (
+            f"{script.path.name}: {reason}; any other shape needs a manifest of a few lines: "
+            "`backcheck inspect` proposes one, or prints a skeleton of it to fill in (docs/submissions.md)"
+        )
 
         def absent(layer_sizes: list[int], activation: str, seed: int) -> Any:
             raise NotProvided(raise_hint)
