@@ -11,6 +11,8 @@ from harness.worker import scan
 from harness.worker.notebook import Cell, read_notebook
 from harness.worker.statements import Kind, Ruling, names_of, rule
 
+SIZE_LIMIT = 10_000  # units of a layer; larger numbers are something else
+
 
 @dataclass(frozen=True, kw_only=True)
 class Function:
@@ -58,6 +60,7 @@ class Anatomy:
     cells: int = 0
     problem: str = ""
     generators: Mapping[str, str] = field(default_factory=dict)  # at the top level: how each is made anew
+    written_sizes: tuple[int, ...] = ()  # of layers whose sizes stand in the code: Linear(784, 500) ...
 
     @property
     def lines(self) -> int:
@@ -107,7 +110,33 @@ def _anatomy(body: list[ast.stmt], text: str, cells: list[Cell], problem: str) -
         cells=len(cells),
         problem=problem,
         generators=dict(_generators(body)),
+        written_sizes=_written_sizes(nodes),
     )
+
+
+def _written_sizes(nodes: list[ast.AST]) -> tuple[int, ...]:
+    """The longest chain of calls with two sizes, each one's second the next one's first."""
+    pairs = []
+    for node in nodes:
+        if isinstance(node, ast.Call) and len(node.args) >= 2:
+            sizes = [_number(arg) for arg in node.args[:2]]
+            if all(0 < size < SIZE_LIMIT for size in sizes):
+                pairs.append((node.lineno, node.col_offset, sizes))
+    best: list[int] = []
+    chain: list[int] = []
+    for _, _, (first, second) in sorted(pairs):
+        chain = [*chain, second] if chain and chain[-1] == first else [first, second]
+        best = max(best, chain, key=len)
+    return tuple(best) if len(best) > 2 else ()
+
+
+def _number(node: ast.expr) -> int:
+    """A whole number that is written down, as it is or as a product; 0 for anything else."""
+    if isinstance(node, ast.Constant) and type(node.value) is int:
+        return node.value
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        return _number(node.left) * _number(node.right)
+    return 0
 
 
 def _generators(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:

@@ -19,6 +19,7 @@ from harness.submission import Submission
 
 TRIALS_LIMIT = 80
 SECONDS_LIMIT = 60.0
+READ_RIGHT = 13  # points for right weights, forward pass and gradients, and a fit that ran
 
 
 @dataclass
@@ -38,7 +39,9 @@ def best_manifest(submission: Submission, anatomy: Anatomy, backend: Backend) ->
         manifest = {**guess.keys, **form.keys()} if guess.free else dict(guess.keys)
         if guess.functions:
             manifest["functions"] = guess.functions
-        trial = try_manifest(submission, manifest, backend, kind=guess.kind)
+        if best is not None and _trains_itself(best) and "fit" not in guess.functions:
+            continue
+        trial = try_manifest(submission, manifest, backend, kind=guess.kind, own_sizes=anatomy.written_sizes)
         _remember(tried, trial, guess, form)
         trial = _with_updates(submission, trial, backend)
         if best is None or trial.score > best.score:
@@ -49,6 +52,16 @@ def best_manifest(submission: Submission, anatomy: Anatomy, backend: Backend) ->
         return None
     best = with_seed(submission, anatomy, best, backend)
     return _with_activations(submission, best, backend) if best.perfect else best
+
+
+def _trains_itself(trial: Trial) -> bool:
+    """Whether all is read rightly and the submission's own training ran, be its step right or wrong.
+
+    The harness's loop would then take the right step, and hide what the submission's does wrong.
+    """
+    return (
+        "fit" in trial.manifest.get("functions", {}) and trial.stage == "done" and trial.score >= READ_RIGHT
+    )
 
 
 def _with_updates(submission: Submission, trial: Trial, backend: Backend) -> Trial:

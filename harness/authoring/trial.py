@@ -43,8 +43,12 @@ def try_manifest(
     backend: Backend,
     *,
     kind: str = "",
+    own_sizes: tuple[int, ...] = (),
 ) -> Trial:
-    """Build, set weights, predict, differentiate and fit on a small network under one manifest."""
+    """Build, set weights, predict, differentiate and fit on a small network under one manifest.
+
+    A network that can be had in no small size is tried in ``own_sizes``, those that stand in its code.
+    """
     trial = Trial(manifest=manifest, kind=kind)
     try:
         session = session_for(submission, manifest, backend)
@@ -52,7 +56,7 @@ def try_manifest(
         return replace(trial, said=(str(error),))
     with session:
         activation = next(iter(session.submission.manifest.activations), "tanh")
-        for network in NETWORKS:
+        for network in (*NETWORKS, *([own_sizes] if own_sizes else [])):
             trial = run_network(session, replace(trial, sizes=network), activation)
             if trial.stage != "build":
                 break

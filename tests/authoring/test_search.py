@@ -141,3 +141,48 @@ def test_generators_at_the_top_level_are_known(made, anew, tmp_path):
     path = tmp_path / "alice.py"
     path.write_text(f"draw = {made}\nnet = make()\ndef f():\n    rng = np.random.default_rng(0)\n")
     assert dissect(path).generators == {"draw": anew}
+
+
+def test_a_torch_module_of_fixed_sizes_is_tried_in_its_own(tmp_path, backend):
+    source = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stack = nn.Sequential(
+            nn.Linear(6 * 2, 9), nn.ReLU(), nn.Linear(9, 7), nn.ReLU(), nn.Linear(7, 4)
+        )
+
+    def forward(self, x):
+        return self.stack(x)
+"""
+    trial = found(tmp_path, source, backend)
+    assert trial.sizes == (12, 9, 7, 4)
+    assert trial.perfect, trial.said
+    assert trial.manifest["activations"] == ["relu"]
+
+
+def test_a_training_of_its_own_that_is_wrong_is_not_replaced_by_the_harness_s_loop(tmp_path, backend):
+    source = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, sizes, activation):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, sizes[1:]))
+
+    def forward(self, x):
+        for layer in self.layers[:-1]:
+            x = layer(x).tanh()
+        return self.layers[-1](x)
+
+def train(model, loader, criterion, optimizer):
+    for X, y in loader:
+        optimizer.zero_grad()
+        criterion(2 * model(X), y).backward()
+        optimizer.step()
+"""
+    trial = found(tmp_path, source, backend)
+    assert "train(model, loader, criterion, torch_optimizer)" in trial.manifest["functions"]["fit"]
+    assert "fit runs, its step is not the one expected" in trial.said
