@@ -10,10 +10,13 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import SandboxError, UsageError
-from harness.submission import MANIFEST_NAME, Submission, discover
+from harness.submission import CLASS_MANIFEST, MANIFEST_NAME, Submission, discover
+
+if TYPE_CHECKING:
+    from harness.sandbox.backend import Backend
 
 SHOWN = 12
 
@@ -24,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "path", type=Path, metavar="FILE", help="a submission: a file, a notebook or a folder"
     )
     parser.add_argument("--write", action="store_true", help="write the proposed manifest beside the file")
+    parser.add_argument(
+        "--propose", action="store_true", help="propose a manifest anew, whatever manifest is there"
+    )
     parser.add_argument("--no-trial", action="store_true", help="only read: propose without running anything")
     parser.add_argument(
         "--sandbox", choices=("bubblewrap", "landlock", "none"), help="default: the strongest"
@@ -62,6 +68,10 @@ def _lines(submission: Submission, args: argparse.Namespace) -> Iterator[str]:
         yield f"It cannot be read: {line(str(error))}"
         return
     yield from map(line, _found(anatomy))
+    existing = _existing(submission)
+    if existing is not None and not args.propose and not args.write:
+        yield from _tried_as_it_is(submission, anatomy, existing, args)
+        return
     trial = _trial(submission, anatomy, args)
     if trial is None:
         yield from _by_hand(submission, anatomy)
@@ -69,6 +79,13 @@ def _lines(submission: Submission, args: argparse.Namespace) -> Iterator[str]:
     yield ""
     yield f"It seems to be {line(trial.kind)}."
     yield from _proposal(submission, trial.manifest, args)
+    yield from _outcome(trial)
+    args.gradable = trial.stage in ("done", "fit")
+
+
+def _outcome(trial: Any) -> Iterator[str]:
+    from harness.views.text import line
+
     if trial.said:
         network = "-".join(map(str, trial.sizes))
         yield f"Tried in the sandbox on a {network} network:"
@@ -76,7 +93,44 @@ def _lines(submission: Submission, args: argparse.Namespace) -> Iterator[str]:
         yield f"Checks that could run: {', '.join(_groups(trial.stage, trial.said))}"
     for note in (*_cautions(trial.manifest), *trial.notes[:SHOWN]):
         yield f"  note: {line(note)}"
+
+
+def _existing(submission: Submission) -> Path | None:
+    """The manifest that was found with a submission, if it says more than which part it belongs to."""
+    folder = submission.path.parent
+    found = [path for path in (_manifest_path(submission), folder / CLASS_MANIFEST) if path.is_file()]
+    return found[0] if found and submission.manifest.to_json().keys() - {"part"} else None
+
+
+def _tried_as_it_is(
+    submission: Submission, anatomy: Any, manifest: Path, args: argparse.Namespace
+) -> Iterator[str]:
+    """What works under the manifest that is there."""
+    from harness.authoring.search import try_existing
+    from harness.views.text import line
+
+    yield ""
+    yield f"It has a manifest, {line(manifest.name)}; `--propose` looks for another one."
+    backend = None if submission.problem is not None else _backend(args)
+    if backend is None:
+        yield "It was read, not tried."
+        return
+    trial = try_existing(submission, anatomy, backend)
+    yield from _outcome(trial)
     args.gradable = trial.stage in ("done", "fit")
+
+
+def _backend(args: argparse.Namespace) -> Backend | None:
+    """The walls to try it in, or None where nothing is to be run, or cannot."""
+    from harness.sandbox.backend import choose
+
+    if args.no_trial:
+        return None
+    try:
+        return choose(trust=args.trust_submissions, prefer=args.sandbox)
+    except SandboxError as error:
+        print(f"nothing is run: {error}", file=sys.stderr)
+        return None
 
 
 def _trial(submission: Submission, anatomy: Any, args: argparse.Namespace) -> Any:
@@ -85,15 +139,10 @@ def _trial(submission: Submission, anatomy: Any, args: argparse.Namespace) -> An
     from harness.authoring.proposal import guesses
     from harness.authoring.search import best_manifest
     from harness.authoring.trial import Trial
-    from harness.sandbox.backend import choose
 
-    if not args.no_trial and submission.problem is None:
-        try:
-            backend = choose(trust=args.trust_submissions, prefer=args.sandbox)
-        except SandboxError as error:
-            print(f"nothing is run: {error}", file=sys.stderr)
-        else:
-            return best_manifest(submission, anatomy, backend)
+    backend = None if submission.problem is not None else _backend(args)
+    if backend is not None:
+        return best_manifest(submission, anatomy, backend)
     guess = next(guesses(anatomy), None)
     if guess is None:
         return None

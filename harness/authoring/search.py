@@ -12,7 +12,7 @@ from harness import oracle
 from harness.authoring.anatomy import Anatomy
 from harness.authoring.hints import Form, forms
 from harness.authoring.proposal import Guess, guesses
-from harness.authoring.seeding import with_seed
+from harness.authoring.seeding import draws_of, seeding_lines, with_seed
 from harness.authoring.trial import Trial, run_network, session_for, try_manifest
 from harness.sandbox.backend import Backend
 from harness.submission import Submission
@@ -62,6 +62,24 @@ def _trains_itself(trial: Trial) -> bool:
     return (
         "fit" in trial.manifest.get("functions", {}) and trial.stage == "done" and trial.score >= READ_RIGHT
     )
+
+
+def try_existing(submission: Submission, anatomy: Anatomy, backend: Backend) -> Trial:
+    """Try the manifest that a submission has, with every activation that it offers; nothing is changed."""
+    manifest = submission.manifest.to_json()
+    trial = try_manifest(
+        submission, manifest, backend, kind="what its manifest says", own_sizes=anatomy.written_sizes
+    )
+    offered = list(submission.manifest.activations) or ["tanh", "sigmoid", "relu"]
+    said = list(trial.said)
+    if trial.stage != "build":
+        with session_for(submission, manifest, backend) as session:
+            for activation in offered[1:]:
+                other = run_network(session, trial, activation)
+                said += [f"{words} ({activation})" for words in other.said if words not in trial.said]
+        draws = draws_of(submission, trial, backend)
+        said += draws.words(manifest, seeding_lines(anatomy, manifest)) if draws is not None else ()
+    return replace(trial, said=tuple(said))
 
 
 def _with_updates(submission: Submission, trial: Trial, backend: Backend) -> Trial:

@@ -57,7 +57,7 @@ def with_seed(submission: Submission, anatomy: Anatomy, trial: Trial, backend: B
     draws = draws_of(submission, trial, backend)
     if draws is None or draws.right:
         return trial
-    lines = [f"module.{name} = {made}" for name, made in _drawn_from(anatomy, trial.manifest)]
+    lines = seeding_lines(anatomy, trial.manifest)
     if lines and "constructor" in trial.manifest and not (draws.weights_repeat and draws.training_repeats):
         manifest = _seeded(trial.manifest, lines)
         other = draws_of(submission, replace(trial, manifest=manifest), backend)
@@ -101,6 +101,11 @@ def _run(session: Session, sizes: Sequence[int], activation: str, seed: int) -> 
 
 def _equal(one: Sequence[Any], other: Sequence[Any]) -> bool:
     return len(one) == len(other) and all(np.array_equal(a, b, equal_nan=True) for a, b in zip(one, other))
+
+
+def seeding_lines(anatomy: Anatomy, manifest: dict[str, Any]) -> list[str]:
+    """Statements that make the module's generators anew from ``seed``, of those that the manifest reaches."""
+    return [f"module.{name} = {made}" for name, made in _drawn_from(anatomy, manifest)]
 
 
 def _drawn_from(anatomy: Anatomy, manifest: dict[str, Any]) -> Iterator[tuple[str, str]]:

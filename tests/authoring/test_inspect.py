@@ -150,3 +150,25 @@ def test_what_a_manifest_that_fits_may_hide_is_said():
     assert "take one_example out" in next(_cautions({"one_example": True}))
     assert "scikit-learn's own" in next(_cautions({"constructor": "MLPClassifier(hidden)"}))
     assert list(_cautions({"constructor": "make_model(hidden)", "batch_axis": 1})) == []
+
+
+def test_a_manifest_that_is_there_is_tried_as_it_is(backend, tmp_path, capsys):
+    shutil.copy(SHAPES / "updates_inside.py", tmp_path / "alice.py")
+    shutil.copy(SHAPES / "updates_inside.toml", tmp_path / "alice.toml")
+    assert main(["inspect", str(tmp_path / "alice.py")]) == 0
+    out = capsys.readouterr().out
+    assert "It has a manifest, alice.toml" in out
+    assert "the gradients are right" in out
+    assert "Proposed manifest" not in out
+    (tmp_path / "alice.toml").write_text('constructor = "Nothing(layer_sizes)"\n')
+    assert main(["inspect", str(tmp_path / "alice.py")]) == 1
+    assert "Nothing" in capsys.readouterr().out
+    assert main(["inspect", str(tmp_path / "alice.py"), "--propose"]) == 0
+    assert "Proposed manifest" in capsys.readouterr().out
+
+
+def test_the_manifest_of_a_class_is_one_that_is_there(tmp_path, capsys):
+    (tmp_path / "alice.py").write_text("class Graph:\n    pass\n")
+    (tmp_path / "class.toml").write_text('constructor = "Graph()"\n')
+    assert main(["inspect", str(tmp_path / "alice.py"), "--no-trial"]) == 1
+    assert "It has a manifest, class.toml" in capsys.readouterr().out
