@@ -23,6 +23,7 @@ class Function:
     parameters: tuple[str, ...]
     required: tuple[str, ...]
     keyword_only: frozenset[str] = frozenset()
+    defaults: Mapping[str, str] = field(default_factory=dict, hash=False)  # of texts: activation="relu"
     starred: bool = False  # it takes any number of arguments: *layers
     returned: tuple[str, ...] = ()  # one entry for each value returned; "" where it is no plain name
     reads: frozenset[str] = frozenset()  # names and attributes, "self.lr" as "lr"
@@ -123,10 +124,12 @@ def _written_sizes(nodes: list[ast.AST]) -> tuple[int, ...]:
             if all(0 < size < SIZE_LIMIT for size in sizes):
                 pairs.append((node.lineno, node.col_offset, sizes))
     best: list[int] = []
-    chain: list[int] = []
-    for _, _, (first, second) in sorted(pairs):
-        chain = [*chain, second] if chain and chain[-1] == first else [first, second]
-        best = max(best, chain, key=len)
+    for turned in (1, -1):  # (fan_in, fan_out), or the other way round
+        chain: list[int] = []
+        for _, _, sizes in sorted(pairs):
+            first, second = sizes[::turned]
+            chain = [*chain, second] if chain and chain[-1] == first else [first, second]
+            best = max(best, chain, key=len)
     return tuple(best) if len(best) > 2 else ()
 
 
@@ -205,10 +208,20 @@ def _function(node: ast.FunctionDef, *, method: bool) -> Function:
         required=tuple(a.arg for a in [*without_default[skipped:], *keyword]),
         starred=node.args.vararg is not None,
         keyword_only=frozenset(a.arg for a in node.args.kwonlyargs),
+        defaults=dict(_text_defaults(node.args)),
         returned=_returned(node),
         reads=frozenset(_identifiers(own)),
         assigns=any(_changes(n) for n in own),
     )
+
+
+def _text_defaults(arguments: ast.arguments) -> Iterator[tuple[str, str]]:
+    """Yield (parameter, default) where the default is a text."""
+    positional = [*arguments.posonlyargs, *arguments.args]
+    pairs = [*zip(reversed(positional), reversed(arguments.defaults))]
+    for argument, default in [*pairs, *zip(arguments.kwonlyargs, arguments.kw_defaults)]:
+        if isinstance(default, ast.Constant) and isinstance(default.value, str):
+            yield argument.arg, default.value
 
 
 def _changes(node: ast.AST) -> bool:

@@ -112,7 +112,10 @@ def training_calls(
 def _fit(functions: tuple[Function, ...], prefix: str, exact: Mapping[str, str]) -> str | None:
     """The submission's own training loop, if all that it needs is known."""
     values = {**TRAINING, "activation": "act", "model": "params"}
+    makers = {function.name for function in find(functions, roles.INIT)}
     for function in find(functions, roles.FIT):
+        if makers & function.reads - {function.name}:
+            continue  # it draws weights of its own: those that it is given would never be trained
         made = call(function, PASS_ROLES, values, exact=exact, prefix=prefix, wanted=TRAINING_WANTED)
         if made is not None and "X" in made and "y" in made and "epochs" in made:
             made = made if "learning_rate" in made else _with_rate(functions, function, prefix, made)

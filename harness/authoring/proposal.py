@@ -61,9 +61,16 @@ def guesses(anatomy: Anatomy) -> Iterator[Guess]:
     yield from _globals(anatomy)
 
 
-def _constructors(anatomy: Anatomy, init: Function) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield calls that make the network, with the table of activation names each needs."""
-    parameter = any(roles.role_of(p, roles.CONSTRUCTOR_ROLES) == "activation" for p in init.parameters)
+def _constructors(
+    anatomy: Anatomy, init: Function, *, told: bool = False
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield calls that make the network, with the table of activation names each needs.
+
+    ``told`` says that the passes take the activation, where the constructor does not.
+    """
+    parameter = told or any(
+        roles.role_of(p, roles.CONSTRUCTOR_ROLES) == "activation" for p in init.parameters
+    )
     for activation, table in activation_choices(anatomy, parameter=parameter):
         for hidden in ("hidden", "hidden[0]"):
             values = {**SIZES, "activation": activation, "hidden": hidden}
@@ -149,7 +156,9 @@ def _objects(anatomy: Anatomy) -> Iterator[Guess]:
             continue
         named = Function(name=cls.name, line=cls.line, parameters=init.parameters, required=init.required)
         criterion = _criterion(anatomy)
-        for made, table in _constructors(anatomy, named):
+        told = any(_chooses_activation(method) for method in find(cls.methods, roles.FORWARD))
+        for made, table in _constructors(anatomy, named, told=told):
+            made = f"model = {made}; act = activation" if told else made
             for functions, updates in _passes(cls.methods, prefix="model.", states={}):
                 if criterion and "loss" not in functions:
                     functions = _with_loss(functions, criterion)
@@ -232,7 +241,14 @@ def _numbered(names: list[str]) -> dict[str, Any]:
 
 def _takes_activation(anatomy: Anatomy) -> bool:
     passes = find(anatomy.functions, roles.FORWARD)
-    return any(roles.role_of(p, roles.PASS_ROLES) == "activation" for f in passes for p in f.required)
+    return any(_chooses_activation(f) for f in passes)
+
+
+def _chooses_activation(function: Function) -> bool:
+    """Whether a pass is told its activation, or has one of them for a default."""
+    named = {p for p, text in function.defaults.items() if roles.names_activation(text)}
+    chosen = [p for p in function.parameters if p in function.required or p in named]
+    return any(roles.role_of(p, roles.PASS_ROLES) == "activation" for p in chosen)
 
 
 def _globals(anatomy: Anatomy) -> Iterator[Guess]:

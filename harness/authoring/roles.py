@@ -84,7 +84,12 @@ PASS_ROLES: tuple[tuple[re.Pattern[str], str], ...] = (
         ),
         "output",
     ),
-    (_pattern(r"act(ivation)?(_?(function|name|func|fn|type))?|kind|nonlin\w*|name"), "activation"),
+    (
+        _pattern(
+            r"(\w+_)?(act|activation|non_?linearity)(_?(function|name|func|fn|type))?|kind|nonlin\w*|name"
+        ),
+        "activation",
+    ),
     (_pattern(r"params?|parameters|weights|theta|net(work)?|model|nn"), "model"),
     (_pattern(r"m|n|batch_len|n_samples|num_examples"), "count"),
     (_pattern(r"optimi[sz]er"), "optimizer"),
@@ -125,6 +130,14 @@ INIT = (
 )
 
 
+ACTIVATIONS = frozenset(["sigmoid", "logistic", "tanh", "relu"])
+
+
+def names_activation(text: str) -> bool:
+    """Whether a text is the name of one of the activations: what such a parameter says is to be chosen."""
+    return text.lower() in ACTIVATIONS
+
+
 def find(functions: Sequence[Function], patterns: Sequence[re.Pattern[str]]) -> list[Function]:
     """The functions whose names fit, better patterns first."""
     return [f for pattern in patterns for f in functions if pattern.match(f.name)]
@@ -160,7 +173,8 @@ def call(
         needed = parameter in function.required
         if needed and value is None:
             return None
-        if value is None or not (needed or role in wanted or parameter in known):
+        chosen = role == "activation" and names_activation(function.defaults.get(parameter, ""))
+        if value is None or not (needed or chosen or role in wanted or parameter in known):
             skipped = True
             continue
         named = skipped or parameter in function.keyword_only

@@ -39,7 +39,7 @@ class Draws:
         if "constructor" not in manifest:
             hint = (
                 "let the seed that build is given decide every draw"
-                if not manifest
+                if not manifest.get("functions")
                 else "write a constructor that seeds"
             )
         if not self.weights_repeat:

@@ -186,3 +186,51 @@ def train(model, loader, criterion, optimizer):
     trial = found(tmp_path, source, backend)
     assert "train(model, loader, criterion, torch_optimizer)" in trial.manifest["functions"]["fit"]
     assert "fit runs, its step is not the one expected" in trial.said
+
+
+WRITTEN = """
+import numpy as np
+
+
+def init_params():
+    def glorot(n_out, n_in):
+        r = np.sqrt(6 / (n_in + n_out))
+        return np.random.rand(n_out, n_in) * 2 * r - r
+    W1, b1 = glorot(9, 12), np.zeros((9, 1))
+    W2, b2 = glorot(7, 9), np.zeros((7, 1))
+    W3, b3 = glorot(4, 7), np.zeros((4, 1))
+    return W1, b1, W2, b2, W3, b3
+
+
+def forward_prop(W1, b1, W2, b2, W3, b3, X):
+    A1 = np.maximum(W1.dot(X) + b1, 0)
+    A2 = np.maximum(W2.dot(A1) + b2, 0)
+    Z3 = W3.dot(A2) + b3
+    A3 = np.exp(Z3 - Z3.max(0))
+    A3 = A3 / A3.sum(0)
+    return A1, A2, A3
+
+
+def one_hot(Y):
+    rows = np.zeros((Y.size, 4))
+    rows[np.arange(Y.size), Y] = 1
+    return rows.T
+
+
+def backward_prop(A1, A2, A3, W2, W3, X, Y):
+    dZ3 = (A3 - one_hot(Y)) / Y.size
+    dZ2 = W3.T.dot(dZ3) * (A2 > 0)
+    dZ1 = W2.T.dot(dZ2) * (A1 > 0)
+    dW3, db3 = dZ3.dot(A2.T), dZ3.sum(1, keepdims=True)
+    dW2, db2 = dZ2.dot(A1.T), dZ2.sum(1, keepdims=True)
+    dW1, db1 = dZ1.dot(X.T), dZ1.sum(1, keepdims=True)
+    return dW1, db1, dW2, db2, dW3, db3
+"""
+
+
+def test_a_number_of_classes_that_is_written_down_does_not_hide_the_form_of_the_labels(tmp_path, backend):
+    trial = found(tmp_path, WRITTEN, backend)
+    assert trial.sizes == (12, 9, 7, 4)
+    assert trial.perfect, trial.said
+    assert "labels" not in trial.manifest
+    assert trial.manifest["batch_axis"] == 1
