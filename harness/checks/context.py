@@ -30,7 +30,7 @@ DEPTHS = ((9, 10), (9, 12, 10), (9, 12, 7, 10), (9, 12, 7, 8, 10), (9, 12, 7, 8,
 # More than ten layers: their numbers are then ordered otherwise as text.
 DEEP = (9, 12, 7, 11, 8, 12, 9, 11, 7, 12, 8, 10)
 MOST_SQUARE = 64  # inputs: as many rows as the report's network has inputs would cost too much
-ONE_UNIT = (9, 1, 6)  # its second matrix has one row, like a bias that is kept as a matrix
+ONE_UNIT = (9, 1, 10)  # its second matrix has one row, like a bias that is kept as a matrix
 SQUARE = (9, 8, 8, 8, 10)  # a matrix that is as high as it is wide can be transposed unnoticed
 
 

@@ -14,7 +14,7 @@ from harness.diagnosis.distributions import p_value
 from harness.oracle import Float
 
 Evidence = dict[str, Any]
-ONE_WIDE = (1, 1, 1, 1, 1, 1, 2)
+ONE_WIDE = (1, 1, 1, 1, 1, 1, 10)
 NARROW_BUILDS = 20  # of five weights each; 0.816, the ratio of the two limits, has p = 2e-9
 SAMPLE = 20_000  # of a matrix, where the whole of another activation's was tested: sorting takes time
 SIGNIFICANCE = 1e-7  # for each test: with some 20 tests in a grading, one false alarm in 500,000

@@ -493,3 +493,13 @@ def test_a_network_that_was_not_tried_for_want_of_time_is_not_called_impossible(
     session.build = spent
     with pytest.raises(SubmissionFault, match="used up"):
         ctx.can_build((9, 10), "tanh")
+
+
+def test_ten_classes_may_be_written_down(tmp_path):
+    text = (loader.HERE / "bases" / "functions.py").read_text()
+    assert text.count("np.zeros((len(y), classes))") == 1
+    path = tmp_path / "ten_classes.py"
+    path.write_text(text.replace("np.zeros((len(y), classes))", "np.zeros((len(y), 10))"))
+    found = run_file(path)
+    assert {r.id: r.message for r in found.values() if r.status not in (Status.PASS, Status.SKIPPED)} == {}
+    assert found["many_classes"].evidence["not_applicable"]
