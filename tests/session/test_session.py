@@ -272,3 +272,51 @@ def test_sizes_of_its_own_are_an_adapters_word_and_within_bounds(
     answer = {"verbs": [], "own_sizes": claimed}
     monkeypatch.setattr(session, "call", lambda *arguments, **options: (answer, []))
     assert session.build([3, 2], "tanh", 0).own_sizes == taken
+
+
+def test_a_fault_in_set_weights_is_raised_by_the_next_question_under_its_own_name(opened):
+    text = net("return np.full((len(X), 2), 0.5)").replace("self.w = w", "raise ValueError('no')")
+    session = opened(text)
+    model = session.build([3, 2], "tanh", 0)
+    model.set_weights([np.zeros((3, 2)), np.zeros(2)])
+    with pytest.raises(SubmissionFault) as caught:
+        model.predict_proba(np.zeros((4, 3)))
+    assert caught.value.message == "set_weights raised ValueError: no"
+    assert model.predict_proba(np.zeros((4, 3))).shape == (4, 2)  # told once
+    model.set_weights([np.zeros((3, 2)), np.zeros(2)])
+    with pytest.raises(SubmissionFault, match="set_weights raised"):
+        session.settle()
+    session.settle()
+
+
+def test_weights_that_the_worker_has_are_used_whatever_came_between(opened):
+    model = opened(net("return np.full((len(X), 2), self.w[0].sum() + 10.0 * self.w[1].sum())")).build(
+        [3, 2], "tanh", 0
+    )
+    kept = [[np.full((3, 2), float(k)), np.full(2, float(k))] for k in range(6)]
+    mixed = [kept[0][0], kept[5][1]]
+    X = np.zeros((1, 3))
+    for weights in (*kept, *reversed(kept), mixed, kept[0], mixed, [kept[2][0]]):
+        if len(weights) == 1:
+            weights = [weights[0], np.zeros(2)]
+        model.set_weights(weights)
+        assert model.predict_proba(X)[0, 0] == weights[0].sum() + 10.0 * weights[1].sum()
+
+
+def test_arrays_come_in_the_memory_order_asked_for(opened):
+    session = opened(net("return np.array([[X.flags.f_contiguous, self.w[0].flags.f_contiguous]] * len(X))"))
+    model = session.build([3, 2], "tanh", 0)
+    X, weights = np.arange(12.0).reshape(4, 3), [np.ones((3, 2)), np.zeros(2)]
+    for order, expected in (("F", 1.0), ("C", 0.0), ("F", 1.0)):
+        session.memory_order = order
+        model.set_weights(weights)
+        assert model.predict_proba(X).tolist() == [[expected, expected]] * 4
+
+
+def test_what_a_question_writes_into_its_rows_is_seen_though_they_were_asked_about_before(opened):
+    model = opened(net("X[0] = 9.0 if X[0, 0] == 1.0 else X[0]; return np.zeros((len(X), 2))")).build(
+        [3, 2], "tanh", 0
+    )
+    assert model.mutated("predict_proba", np.zeros((4, 3))) == ()
+    model.predict_proba(np.ones((4, 3)))
+    assert model.mutated("predict_proba", np.ones((4, 3))) == (0,)
