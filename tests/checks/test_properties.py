@@ -658,3 +658,17 @@ def test_relu_problems_keep_away_from_the_kink():
     problems += [ctx.problem(sizes, "relu", batch) for sizes in (MAIN, SMALL) for batch in (64, 7)]
     for problem in problems:
         assert min(hidden_margins(problem)) >= tolerances.KINK
+
+
+def test_what_is_kept_for_all_networks_is_told_from_a_new_answer():
+    kept = {}  # a new network finds it, too: only float64 tells
+
+    class OneHotsKept(Network):
+        def delta(self, z, y):
+            ones = kept.setdefault(z.shape, np.zeros(z.shape))
+            ones[np.arange(len(y)), y] = 1.0
+            return (self.softmax(z) - ones) / len(y)
+
+    with pytest.raises(Failed) as caught:
+        RUNS["a_new_question_gets_a_new_answer"](context(OneHotsKept))
+    assert caught.value.diagnosis == "answer_kept"
