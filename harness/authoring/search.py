@@ -43,7 +43,7 @@ def best_manifest(submission: Submission, anatomy: Anatomy, backend: Backend) ->
             continue
         trial = try_manifest(submission, manifest, backend, kind=guess.kind, own_sizes=anatomy.written_sizes)
         _remember(tried, trial, guess, form)
-        trial = _with_updates(submission, trial, backend)
+        trial = _with_updates(submission, anatomy, trial, backend)
         if best is None or trial.score > best.score:
             best = trial
         if trial.perfect or time.monotonic() > deadline:
@@ -82,7 +82,7 @@ def try_existing(submission: Submission, anatomy: Anatomy, backend: Backend) -> 
     return replace(trial, said=tuple(said))
 
 
-def _with_updates(submission: Submission, trial: Trial, backend: Backend) -> Trial:
+def _with_updates(submission: Submission, anatomy: Anatomy, trial: Trial, backend: Backend) -> Trial:
     """Say that the backward pass also steps, where it was seen to; the old trial if that reads no better."""
     functions = trial.manifest.get("functions", {})
     if not trial.steps or "learning_rate" not in functions.get("backward", ""):
@@ -90,7 +90,7 @@ def _with_updates(submission: Submission, trial: Trial, backend: Backend) -> Tri
     # An update after a pass that updates would be a second step.
     kept = {name: text for name, text in functions.items() if name != "update"}
     manifest = {**trial.manifest, "backward_updates": True, "functions": kept}
-    other = try_manifest(submission, manifest, backend, kind=trial.kind)
+    other = try_manifest(submission, manifest, backend, kind=trial.kind, own_sizes=anatomy.written_sizes)
     return other if other.score >= trial.score else trial
 
 

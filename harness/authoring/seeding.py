@@ -61,7 +61,7 @@ def with_seed(submission: Submission, anatomy: Anatomy, trial: Trial, backend: B
     if lines and "constructor" in trial.manifest and not (draws.weights_repeat and draws.training_repeats):
         manifest = _seeded(trial.manifest, lines)
         other = draws_of(submission, replace(trial, manifest=manifest), backend)
-        if other is not None and other.weights_repeat and other.training_repeats and other.seeds_differ:
+        if other is not None and other.right:
             return replace(trial, manifest=manifest)
     return replace(trial, said=(*trial.said, *draws.words(trial.manifest, lines)))
 

@@ -349,6 +349,11 @@ def relative_error(found: Float, expected: Float) -> float:
     return error / scale if scale > 0 else error
 
 
+def worst_error(found: Sequence[Float], expected: Sequence[Float]) -> float:
+    """Return the largest relative error of a list of tensors."""
+    return max(relative_error(f, e) for f, e in zip(found, expected))
+
+
 def _shape_hint(array: Any, right: Float) -> str:
     if array.ndim == 2 and right.ndim == 2 and array.shape == right.shape[::-1]:
         return ": it is transposed, (fan_in, fan_out) is expected"

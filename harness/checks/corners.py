@@ -5,6 +5,7 @@ rows than sixteen bits do.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,9 @@ from harness.checks.context import (
     as_float64,
     failed,
     relative_error,
+    worst_error,
 )
-from harness.checks.steps import require_right_gradient
+from harness.checks.steps import Case, fitted, require_right_gradient
 from harness.diagnosis import Diagnosis
 from harness.oracle import Float, Int
 from harness.records import Status
@@ -69,26 +71,20 @@ def memory_order_changes_nothing(ctx: Context) -> Evidence:
     ctx.session.memory_order = "F"
     try:
         model, problem = ctx.posed(asked)
-        given = (problem.X, problem.y)
         P = model.predict_proba(problem.X)
-        gradients = model.loss_and_gradients(*given)[1]
-        model, problem = ctx.posed(asked)
-        model.fit(*given, epochs=1, batch_size=len(problem.X), learning_rate=RATE)
-        after = model.get_weights()
+        gradients = model.loss_and_gradients(problem.X, problem.y)[1]
+        step = _step(ctx, asked)
     finally:
         ctx.session.memory_order = "C"
-    right = oracle.loss_and_gradients(problem.weights, *given, activation)[1]
-    moved = [
-        (w - a) / RATE for w, a in zip(problem.weights, as_float64(after, right, "get_weights() after fit"))
-    ]
+    right = _gradients(problem, problem.X, problem.y)
     errors = {
         "predict_proba": relative_error(P, oracle.probabilities(problem.weights, problem.X, activation)),
-        "loss_and_gradients": _worst(as_float64(gradients, right, "gradients"), right),
-        "fit": _worst(moved, right),
+        "loss_and_gradients": worst_error(as_float64(gradients, right, "gradients"), right),
+        "fit": worst_error(step, right),
     }
     for verb, error in errors.items():
-        limit = tolerances.FLOAT32 if ctx.float32 else tolerances.FLOAT64
-        if not error <= (10.0 * tolerances.UPDATE_FLOAT32 if ctx.float32 and verb == "fit" else limit):
+        in_float32 = ctx.float32 and verb == "fit"
+        if not error <= (10.0 * tolerances.UPDATE_FLOAT32 if in_float32 else ctx.tolerance):
             raise failed(
                 f"given weights and rows in column-major memory order {verb} is off by {error:.2g}, "
                 "in row-major order it is right",
@@ -112,7 +108,7 @@ def many_classes(ctx: Context) -> Evidence:
         if isinstance(fault, SubmissionFault) and fault.spent:
             raise
         raise NotApplicable("its number of classes is written down") from None
-    if not _worst(few, _gradients(problem, problem.X, y % 10)) <= ctx.tolerance:
+    if not worst_error(few, _gradients(problem, problem.X, y % 10)) <= ctx.tolerance:
         raise NotApplicable("with 300 classes its gradients are others for labels below ten, too")
     try:
         loss, answer = model.loss_and_gradients(problem.X, y)
@@ -122,13 +118,13 @@ def many_classes(ctx: Context) -> Evidence:
         raise failed(fault.message, LABELS_WRAP, detail=fault.detail) from None
     found = as_float64(answer, problem.weights, "gradients")
     expected = oracle.loss_and_gradients(problem.weights, problem.X, y, activation)
-    error = _worst(found, expected[1])
+    error = worst_error(found, expected[1])
     if error <= ctx.tolerance and abs(loss - expected[0]) <= ctx.tolerance * expected[0]:
         return {"error": error}
     known = None
     for kind in (np.int8, np.uint8):
         wrapped = y.astype(kind).astype(np.int64) % MANY_CLASSES[-1]
-        if _worst(found, _gradients(problem, problem.X, wrapped)) <= 10.0 * ctx.tolerance:
+        if worst_error(found, _gradients(problem, problem.X, wrapped)) <= 10.0 * ctx.tolerance:
             known = LABELS_WRAP
     raise failed(f"with {MANY_CLASSES[-1]} classes the gradients are off by {error:.2g} from float64", known)
 
@@ -154,27 +150,31 @@ def many_rows_are_used_whole(ctx: Context) -> Evidence:
     loss, answer = model.loss_and_gradients(*few)
     expected = oracle.loss_and_gradients(problem.weights, *few, activation)
     found = as_float64(answer, problem.weights, "gradients")
-    error = max(_worst(found, expected[1]), abs(loss - expected[0]) / expected[0])
+    error = max(worst_error(found, expected[1]), abs(loss - expected[0]) / expected[0])
     if not error <= tolerance:
         known = BLOCK_MEANS if _of_blocks(problem, *few, loss, tolerance) else None
         raise failed(f"the loss or the gradients of {LONG} rows are off by {error:.2g} from float64", known)
     if each * LONGEST > PATIENCE:
         return {"rows": LONG, "error": error}
-    model, problem = ctx.posed(base)
-    model.fit(X, y, epochs=1, batch_size=LONGEST, learning_rate=RATE)
-    after = as_float64(model.get_weights(), problem.weights, "get_weights() after fit")
-    moved = [(w - a) / RATE for w, a in zip(problem.weights, after)]
+    step = _step(ctx, replace(base, X=X, y=y))
     step_tolerance = 1e-2 if ctx.float32 else tolerances.UPDATE_FLOAT64
-    step = _worst(moved, _gradients(problem, X, y))
-    if not step <= step_tolerance:
+    off = worst_error(step, _gradients(problem, X, y))
+    if not off <= step_tolerance:
         wrapped = np.arange(LONGEST) % (1 << 16)
-        again = _worst(moved, _gradients(problem, X[wrapped], y[wrapped])) <= step_tolerance
+        again = worst_error(step, _gradients(problem, X[wrapped], y[wrapped])) <= step_tolerance
         raise failed(
-            f"a full-batch step on {LONGEST} rows is off by {step:.2g} from float64, gradients of "
+            f"a full-batch step on {LONGEST} rows is off by {off:.2g} from float64, gradients of "
             f"{LONG} rows are right",
             ROW_NUMBERS_WRAP if again else None,
         )
-    return {"rows": LONGEST, "error": max(error, step)}
+    return {"rows": LONGEST, "error": max(error, off)}
+
+
+def _step(ctx: Context, problem: Problem) -> list[Float]:
+    """What one full-batch step takes off the weights, over the learning rate: the gradient that it used."""
+    case = Case(activation=problem.activation, learning_rate=RATE, rows=len(problem.X), start=problem)
+    start, after = fitted(ctx, case)
+    return [(w - a) / RATE for w, a in zip(start.weights, after)]
 
 
 def _drifting(ctx: Context, rows: int) -> tuple[Float, Int]:
@@ -199,7 +199,3 @@ def _of_blocks(problem: Problem, X: Float, y: Int, loss: float, tolerance: float
 
 def _gradients(problem: Problem, X: Float, y: Int) -> list[Float]:
     return oracle.loss_and_gradients(problem.weights, X, y, problem.activation)[1]
-
-
-def _worst(found: list[Float], expected: list[Float]) -> float:
-    return max(relative_error(f, e) for f, e in zip(found, expected))

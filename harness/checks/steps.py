@@ -19,8 +19,8 @@ from harness.checks.context import (
     alike,
     as_float64,
     failed,
-    relative_error,
     tensor_names,
+    worst_error,
 )
 from harness.diagnosis import Diagnosis
 from harness.oracle import FLOAT32_EPS, Float
@@ -47,7 +47,7 @@ def own_gradient(ctx: Context, activation: str) -> oracle.Gradient | None:
             if fault.status is Status.NOT_PROVIDED:
                 return None  # training that shows no gradients is held against the right ones
             raise RestsOn(f"gradients_shape[{activation}]") from None
-        if max(relative_error(g, r) for g, r in zip(own, right)) <= ctx.tolerance:
+        if worst_error(own, right) <= ctx.tolerance:
             return None
         if min(float(np.abs(g).max()) for g in own[::2]) == 0.0:
             return None  # an update by nothing shows nothing

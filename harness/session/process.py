@@ -185,8 +185,8 @@ class Process:
         if answer.get("id") != self._next_id:
             raise SubmissionFault(Status.ERROR, f"{what} answered out of turn", fatal=True)
         if "error" in answer:
-            before, _, asked = what.rpartition(" or ")
-            raise _raised(answer["error"], before if before and answer.get("in") == before else asked)
+            setting = "first" in header and answer.get("in") == "set_weights"
+            raise _raised(answer["error"], "set_weights" if setting else header.get("op", what))
         return answer, values
 
     def _ended(self, what: str) -> SubmissionFault:

@@ -50,7 +50,7 @@ class Server:
             count = len(first["indices"])
             answer, values = self._set_weights(first, arrays[:count], header.get("order", "C"))
             if "error" in answer:
-                return answer, values
+                return {**answer, "in": "set_weights"}, values
             arrays = arrays[count:]
         if header.get("order") == "F":
             arrays = [np.asfortranarray(array) for array in arrays]
@@ -103,7 +103,7 @@ class Server:
             # Copies: a submission may keep what it is given and train it in place.
             verb([array.copy(order=order) for array in weights])
         except BaseException as error:
-            return {"error": describe(error, self.entry), "in": "set_weights"}, []
+            return {"error": describe(error, self.entry)}, []
         return {}, []
 
     def do_predict_proba(

@@ -8,9 +8,7 @@ import pytest
 from harness.authoring.anatomy import dissect
 from harness.authoring.inspect_command import _cautions, to_toml
 from harness.cli import main
-from harness.errors import SandboxError
 from harness.manifest import parse_manifest
-from harness.sandbox.backend import choose
 from harness.session import Limits, Session
 from harness.submission import discover
 from tests.adapters.test_shapes import CASES, NETWORKS, SHAPES, close, draw, expected
@@ -30,14 +28,6 @@ QUICK = {
 }
 BY_HAND = {"value_graph"}  # needs an adapter file: inspect says so
 WITHOUT_TRAINING = {"constructor_trains", "one_at_a_time"}  # their training takes what no name tells
-
-
-@pytest.fixture(scope="module")
-def backend():
-    try:
-        return choose()
-    except SandboxError as error:
-        pytest.skip(f"no sandbox here: {error}")
 
 
 def proposed(name, tmp_path):

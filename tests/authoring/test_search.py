@@ -5,8 +5,6 @@ import pytest
 from harness.authoring.anatomy import dissect
 from harness.authoring.search import best_manifest
 from harness.authoring.trial import try_manifest
-from harness.errors import SandboxError
-from harness.sandbox.backend import choose
 from harness.submission import discover
 
 LAYERS = """
@@ -69,14 +67,6 @@ def train_step(net, x, labels, lr):
         layer.step(lr)
     return loss
 """
-
-
-@pytest.fixture(scope="module")
-def backend():
-    try:
-        return choose()
-    except SandboxError as error:
-        pytest.skip(f"no sandbox here: {error}")
 
 
 def handed_in(tmp_path, source, name="alice"):
