@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # From the source to the outputs; a room imports from itself and from what stands before it.
 ORDER = (
-    ("errors", "denormals", "threads"),
+    ("errors", "denormals", "threads", "liveness"),
     ("records", "wire", "oracle", "digest", "progress"),
     ("spec", "data", "mnist"),
     ("sandbox",),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from harness.grading.keys import harness_digest
 from harness.grading.outcomes import encode
 from harness.grading.units import Settings, Unit, run_unit
 from harness.sandbox.backend import choose
+from harness.sandbox.remains import private_folder
 
 # What must be the same on both machines for results to be the same. Processors may differ.
 SHARED = ("backcheck", "harness", "python", "packages", "sandbox")
@@ -97,7 +97,8 @@ def _unpacked(parcel: Parcel) -> Iterator[Unit]:
     if submission.problem is not None:
         yield parcel.unit
         return
-    private = Path(tempfile.mkdtemp(prefix="backcheck-parcel-"))
+    private = private_folder("parcel")
+    private.mkdir()
     private.chmod(0o711)
     try:
         if submission.folder is None:

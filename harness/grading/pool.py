@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
-import secrets
 import shutil
 import signal
 import tempfile
@@ -21,6 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from harness.sandbox.remains import private_folder
 from harness.sandbox.usage import kill_tree
 from harness.threads import THREAD_VARIABLES
 
@@ -110,7 +110,7 @@ class LocalPool:
     def _start(self) -> ProcessPoolExecutor:
         if self._folder is None:
             # Made by its workers: a grader that is killed before it has one leaves nothing behind.
-            self._folder = Path(tempfile.gettempdir(), f"backcheck-grading-{secrets.token_hex(8)}")
+            self._folder = private_folder("grading")
         # Set before NumPy is imported there. Spawned, not forked: the grader may hold threads.
         for name in THREAD_VARIABLES:
             os.environ.setdefault(name, "1")

@@ -23,6 +23,7 @@ from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 
+from harness.liveness import started
 from harness.sandbox.policy import Policy
 from harness.sandbox.usage import descendants
 
@@ -187,7 +188,7 @@ class Group:
     """The group of one worker and of all that it starts; OSError if it cannot be made."""
 
     def __init__(self, place: Place, policy: Policy) -> None:
-        name = f"{PREFIX}{os.getpid()}-{_started(os.getpid())}-{secrets.token_hex(4)}"
+        name = f"{PREFIX}{os.getpid()}-{started(os.getpid())}-{secrets.token_hex(4)}"
         self._version = place.version
         self._folders = {controller: folder / name for controller, folder in place.folders.items()}
         self.walls = tuple(WALL_OF[controller] for controller in place.folders)
@@ -310,7 +311,7 @@ def sweep(folder: Path) -> None:
     with contextlib.suppress(OSError):
         for name in os.listdir(folder):
             found = OWNER.fullmatch(name)
-            if found is not None and _started(int(found[1])) != found[2]:
+            if found is not None and started(int(found[1])) != found[2]:
                 # Only an empty one can be removed this way, so nobody's worker is at risk.
                 with contextlib.suppress(OSError):
                     (folder / name).rmdir()
@@ -386,16 +387,6 @@ def _below(mount: Mount, group: str) -> Path | None:
 
 def _unescape(text: str) -> str:
     return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)
-
-
-def _started(pid: int) -> str:
-    """When a process started, in clock ticks after boot: with it a number is nobody else's. "" if gone."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-    except OSError:
-        return ""
-    values = text.rpartition(")")[2].split()
-    return "" if values[0] in "ZX" else values[19]
 
 
 def _counts(handle: int) -> dict[str, int]:

@@ -1,13 +1,54 @@
-"""Removing what a submission left in its working folder, whatever it did to make that hard."""
+"""Folders for what submissions write, and removing them: whatever a submission did to make that hard, and
+also when the grader that made them was killed.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
+import secrets
 import stat
+import tempfile
+from functools import lru_cache
 from pathlib import Path
 
+from harness.liveness import IDENTITY, known_dead, this_process
+
 FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+
+OWNED = re.compile(rf"backcheck-[a-z]+-(?P<owner>{IDENTITY})-[0-9a-f]+")
+
+
+def private_folder(kind: str) -> Path:
+    """A name for a new folder of temporary files, which says whose it is; the folder is not made.
+
+    What graders left in the same place that were killed, and could not remove it, is removed.
+    """
+    parent = Path(tempfile.gettempdir())
+    _sweep_once(parent)
+    return parent / f"backcheck-{kind}-{this_process()}-{secrets.token_hex(4)}"
+
+
+def sweep(parent: Path) -> None:
+    """Remove the folders in ``parent`` whose owner is certain to have ended; what cannot be, stays."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(parent):
+            found = OWNED.fullmatch(name)
+            if found is not None and known_dead(found["owner"]) and _is_ours(parent / name):
+                with contextlib.suppress(OSError):
+                    remove_tree(parent / name)
+
+
+@lru_cache
+def _sweep_once(parent: Path) -> None:
+    sweep(parent)
+
+
+def _is_ours(folder: Path) -> bool:
+    # Anybody may give a name in a common folder: to a link to elsewhere, too.
+    status = os.lstat(folder)
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
 
 
 def remove_tree(folder: Path) -> None:

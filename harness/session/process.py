@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -24,7 +23,7 @@ from harness.records import Status
 from harness.sandbox import cgroup
 from harness.sandbox.backend import Backend
 from harness.sandbox.policy import Policy, python_readable_paths
-from harness.sandbox.remains import remove_tree
+from harness.sandbox.remains import private_folder, remove_tree
 from harness.sandbox.usage import folder_bytes, group_usage, kill_tree
 from harness.session.faults import SubmissionFault, clean
 from harness.threads import THREAD_VARIABLES
@@ -65,7 +64,8 @@ class Process:
         self.output_count = 0
         self.notes: tuple[str, ...] = ()
         self._next_id = 0
-        self._workdir = Path(tempfile.mkdtemp(prefix="backcheck-"))
+        self._workdir = private_folder("work")
+        self._workdir.mkdir(mode=0o700)
         policy = backend.prepare(
             Policy(
                 readable=(*python_readable_paths(packages), folder if folder is not None else entry),

@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Self
 
 from harness.errors import StoreError
-from harness.store.liveness import known_dead, this_process
+from harness.liveness import known_dead, this_process
 
 FOLDER = ".backcheck"  # of the store that nobody named; hidden from version control
 SCHEMA = 1

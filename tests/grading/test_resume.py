@@ -169,6 +169,39 @@ def test_interrupted_twice_it_stops_at_once(small_class, backcheck):
     assert keys(backcheck.store, "claims") == set()
 
 
+def test_killed_with_all_its_workers_its_folder_is_removed_by_the_next(small_class, backcheck, undisturbed):
+    process = backcheck.start("--seed", 5)
+    wait_for(lambda: process.poll() is not None or list(backcheck.temporary.glob("backcheck-grading-*/*")))
+    family = psutil.Process(process.pid).children(recursive=True)
+    os.killpg(process.pid, signal.SIGKILL)  # nobody is left who could remove it
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert not psutil.wait_procs(family, timeout=GIVE_UP)[1]
+    assert list(backcheck.temporary.glob("backcheck-grading-*"))
+    backcheck.run("--seed", 5)
+    assert not list(backcheck.temporary.glob("backcheck-*"))
+    assert backcheck.record() == undisturbed[0]
+    assert outcomes(backcheck.store) == (undisturbed[1], 0)
+
+
+@pytest.mark.parametrize("presses", [1, 2])
+def test_killed_while_it_answers_ctrl_c_it_can_still_go_on(small_class, backcheck, undisturbed, presses):
+    for wait in (0.0, 0.02):
+        process = backcheck.start("--seed", 5)
+        wait_for(lambda process=process: process.poll() is not None or keys(backcheck.store, "claims"))
+        family = psutil.Process(process.pid).children(recursive=True)
+        for _ in range(presses):
+            press_ctrl_c(process)
+        time.sleep(wait)
+        process.kill()
+        process.communicate()
+        assert not psutil.wait_procs(family, timeout=GIVE_UP)[1]
+    backcheck.run("--seed", 5)
+    assert not list(backcheck.temporary.glob("backcheck-*"))
+    assert backcheck.record() == undisturbed[0]
+    assert outcomes(backcheck.store) == (undisturbed[1], 0)
+
+
 def test_without_a_store_nothing_is_kept(small_class, backcheck):
     backcheck.run("--no-store", "--profile", "quick")
     assert not (backcheck.folder / ".backcheck").exists()

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.liveness import started
 from harness.records import Status
 from harness.sandbox import cgroup
 from harness.sandbox.cgroup import Cause, Group, Place, find_place, own_folders, own_groups
@@ -295,7 +296,7 @@ def test_a_plain_folder_is_no_place(tmp_path: Path) -> None:
 def test_sweeping_removes_what_a_gone_grader_left_and_nothing_else(tmp_path: Path) -> None:
     gone = subprocess.Popen([sys.executable, "-I", "-S", "-c", ""])
     gone.wait()
-    mine = f"backcheck-{os.getpid()}-{cgroup._started(os.getpid())}-aa"
+    mine = f"backcheck-{os.getpid()}-{started(os.getpid())}-aa"
     reused = f"backcheck-{os.getpid()}-1-aa"  # my number, but of a process that started at another time
     left, full = f"backcheck-{gone.pid}-77-aa", f"backcheck-{gone.pid}-77-bb"
     for name in (mine, reused, left, f"{full}/group", "backcheck-", "other", f"x{left}"):

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.sandbox.remains import remove_tree
+from harness.liveness import this_process
+from harness.sandbox import remains
+from harness.sandbox.remains import private_folder, remove_tree, sweep
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs descriptors of folders")
 AS_NOBODY = """
@@ -97,3 +99,45 @@ def test_permissions_that_were_taken_away_do_not_stop_it(tmp_path: Path) -> None
     else:
         remove_tree(folder)
     assert not folder.exists()
+
+
+def identity(pid: int, ticks: int) -> str:
+    return f"{this_process().split('-')[0]}-{pid}-{ticks}"
+
+
+def test_sweeping_removes_the_folders_of_the_dead_and_nothing_else(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-I", "-S", "-c", ""])
+    gone.wait()
+    dead, mine = identity(gone.pid, 77), this_process()
+    reused = identity(os.getpid(), 1)  # my number, but of a process that started at another time
+    elsewhere = f"{'0' * 12}-{gone.pid}-77"  # another container, whose processes cannot be seen from here
+    removed = [f"backcheck-work-{dead}-aa", f"backcheck-grading-{reused}-bb"]
+    kept = [
+        f"backcheck-work-{mine}-cc",
+        f"backcheck-work-{elsewhere}-dd",
+        f"backcheck-work-unknown-{gone.pid}-77-ee",
+        f"x-backcheck-work-{dead}-ff",
+        "backcheck-",
+        "other",
+    ]
+    for name in (*removed, *kept):
+        (tmp_path / name / "inner").mkdir(parents=True)
+    link, file = tmp_path / f"backcheck-work-{dead}-11", tmp_path / f"backcheck-work-{dead}-22"
+    link.symlink_to(tmp_path / "other")
+    file.write_text("x")
+    sweep(tmp_path)
+    assert {entry.name for entry in tmp_path.iterdir()} == {*kept, link.name, file.name}
+    assert all((tmp_path / name / "inner").is_dir() for name in kept)
+
+
+def test_a_name_for_a_folder_is_new_and_its_owners(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    gone = tmp_path / f"backcheck-work-{identity(os.getpid(), 1)}-aa"
+    gone.mkdir()
+    first, second = private_folder("work"), private_folder("work")
+    assert first != second
+    assert first.parent == tmp_path
+    found = remains.OWNED.fullmatch(first.name)
+    assert found is not None
+    assert found["owner"] == this_process()
+    assert list(tmp_path.iterdir()) == []
