@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from harness.authoring import roles
@@ -41,12 +42,29 @@ def container_passes(anatomy: Anatomy, name: str) -> Iterator[dict[str, str]]:
     training = training_calls(cls.methods, "model.", {}, [], updates=False)
     if not training:
         training = _step(anatomy)
+    kept = criterion_call(anatomy)
+    if kept and not backward.required:
+        # It is the object of the loss that the backward pass starts from: it has to see the batch first.
+        start = f"_loss = {kept}; model.{backward.name}()"
+        yield {"forward": f"output = {run}", "loss": kept, "backward": start, **training}
     for loss, start in _starts(anatomy):
         argument = start if backward.required else ""
         whole = {"forward": f"output = {run}", **loss, "backward": f"{argument}model.{backward.name}(slope)"}
         if not backward.required:
             whole["backward"] = f"model.{backward.name}()"
         yield {**whole, **training}
+
+
+def criterion_call(anatomy: Anatomy) -> str:
+    """The call of a loss object that the network keeps: ``model.criterion.forward(output, y)``."""
+    for cls in anatomy.classes:
+        forward = cls.method("forward") or cls.method("__call__") or cls.method("loss")
+        kept = re.search(rf"self\.(\w+)\s*=\s*{cls.name}\(", anatomy.text)
+        if forward is not None and kept and cls.method("backward") and len(forward.required) == 2:
+            made = call(forward, PASS_ROLES, {"output": "output", "y": "y", "X": "output"})
+            if made is not None:
+                return f"model.{kept.group(1)}.{made}".replace(".__call__(", "(")
+    return ""
 
 
 def _starts(anatomy: Anatomy) -> Iterator[tuple[dict[str, str], str]]:

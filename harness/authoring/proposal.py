@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.authoring import roles
 from harness.authoring.anatomy import Anatomy, Class, Function
-from harness.authoring.containers import container_calls, container_passes
+from harness.authoring.containers import container_calls, container_passes, criterion_call
 from harness.authoring.hints import activation_choices
 from harness.authoring.passes import (
     TRAINING,
@@ -155,7 +155,7 @@ def _objects(anatomy: Anatomy) -> Iterator[Guess]:
         if init is None:
             continue
         named = Function(name=cls.name, line=cls.line, parameters=init.parameters, required=init.required)
-        criterion = _criterion(anatomy)
+        criterion = criterion_call(anatomy)
         told = any(_chooses_activation(method) for method in find(cls.methods, roles.FORWARD))
         for made, table in _constructors(anatomy, named, told=told):
             made = f"model = {made}; act = activation" if told else made
@@ -168,18 +168,6 @@ def _objects(anatomy: Anatomy) -> Iterator[Guess]:
                         keys=_updating(made, table, updates) | bias,
                         functions=functions,
                     )
-
-
-def _criterion(anatomy: Anatomy) -> str:
-    """The call of a loss object that the network keeps: ``model.criterion.forward(output, y)``."""
-    for cls in anatomy.classes:
-        forward = cls.method("forward") or cls.method("__call__") or cls.method("loss")
-        kept = re.search(rf"self\.(\w+)\s*=\s*{cls.name}\(", anatomy.text)
-        if forward is not None and kept and cls.method("backward") and len(forward.required) == 2:
-            made = call(forward, roles.PASS_ROLES, {"output": "output", "y": "y", "X": "output"})
-            if made is not None:
-                return f"model.{kept.group(1)}.{made}".replace(".__call__(", "(")
-    return ""
 
 
 def _with_loss(functions: dict[str, str], loss: str) -> dict[str, str]:

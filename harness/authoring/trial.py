@@ -18,6 +18,7 @@ from harness.submission import Submission
 
 NETWORKS = ((6, 5, 4, 3), (6, 5, 3), (6, 5, 4, 5, 3))
 PERFECT = 15  # weights 2, forward 5, loss and gradients 6, fit 2
+FORWARD_RIGHT = "the forward pass is right"
 TOLERANCE = 1e-4  # relative; float32 code is under 1e-6, a wrong reading is far over it
 LIMITS = Limits(load_seconds=30.0, call_seconds=10.0)
 
@@ -131,9 +132,7 @@ def _predict(model: Model, X: Any, right: Any, said: list[str], score: int) -> t
     if found.shape != right.shape or not np.allclose(found.sum(axis=1), 1.0, atol=1e-4):
         raise _OddError(f"predict_proba gives shape {found.shape} or rows that do not sum to 1")
     good = _near([found], [right])
-    words = (
-        "the forward pass is right" if good else "the forward pass runs, its numbers are not those expected"
-    )
+    words = FORWARD_RIGHT if good else "the forward pass runs, its numbers are not those expected"
     return score + (5 if good else 1), [*said, words]
 
 

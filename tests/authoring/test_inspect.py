@@ -27,7 +27,7 @@ QUICK = {
     "updates_inside",
 }
 BY_HAND = {"value_graph"}  # needs an adapter file: inspect says so
-WITHOUT_TRAINING = {"constructor_trains", "one_at_a_time"}  # their training takes what no name tells
+WITHOUT_TRAINING = {"constructor_trains"}  # its training takes what no name tells
 
 
 def proposed(name, tmp_path):

@@ -6,6 +6,7 @@ from harness.authoring.anatomy import dissect
 from harness.authoring.search import best_manifest
 from harness.authoring.trial import try_manifest
 from harness.submission import discover
+from tests.adapters.test_shapes import SHAPES
 
 LAYERS = """
 import numpy as np
@@ -224,3 +225,152 @@ def test_a_number_of_classes_that_is_written_down_does_not_hide_the_form_of_the_
     assert trial.perfect, trial.said
     assert "labels" not in trial.manifest
     assert trial.manifest["batch_axis"] == 1
+
+
+def test_a_training_on_a_list_of_pairs_is_given_one(tmp_path, backend):
+    trial = found(tmp_path, (SHAPES / "one_at_a_time.py").read_text(), backend)
+    pairs = "[(X[:, [i]], y[:, [i]]) for i in range(X.shape[1])]"
+    assert trial.manifest["functions"]["fit"] == f"model.SGD({pairs}, epochs, batch_size, learning_rate)"
+    assert "fit takes the right step" in trial.said
+
+
+SOLVED = """
+import numpy as np
+
+
+class Net:
+    def __init__(self, hidden_dims, input_dim, num_classes):
+        sizes = [input_dim, *hidden_dims, num_classes]
+        self.params = {}
+        for i, (a, b) in enumerate(zip(sizes, sizes[1:]), start=1):
+            self.params[f"W{i}"] = np.random.uniform(-1, 1, (a, b)) * np.sqrt(6 / (a + b))
+            self.params[f"b{i}"] = np.zeros(b)
+
+    def loss(self, X, y=None):
+        depth, hs = len(self.params) // 2, [X]
+        for i in range(1, depth):
+            hs.append(np.maximum(hs[-1] @ self.params[f"W{i}"] + self.params[f"b{i}"], 0))
+        scores = hs[-1] @ self.params[f"W{depth}"] + self.params[f"b{depth}"]
+        if y is None:
+            return scores
+        p = np.exp(scores - scores.max(1, keepdims=True))
+        p /= p.sum(1, keepdims=True)
+        loss, grads = -np.log(p[np.arange(len(y)), y]).mean(), {}
+        d = (p - np.eye(p.shape[1])[y]) / len(y)
+        for i in range(depth, 0, -1):
+            grads[f"W{i}"], grads[f"b{i}"] = hs[i - 1].T @ d, d.sum(0)
+            d = (d @ self.params[f"W{i}"].T) * (hs[i - 1] > 0)
+        return loss, grads
+
+
+class Solver:
+    def __init__(self, model, data, optim_config=None, batch_size=100, num_epochs=10, verbose=True):
+        self.model, self.X, self.y = model, data["X_train"], data["y_train"]
+        self.rate, self.size, self.epochs = optim_config["learning_rate"], batch_size, num_epochs
+
+    def train(self):
+        for _ in range(self.epochs):
+            order = np.random.permutation(len(self.X))
+            for k in range(0, len(order), self.size):
+                _, grads = self.model.loss(self.X[order[k:k + self.size]], self.y[order[k:k + self.size]])
+                for name in grads:
+                    self.model.params[name] -= self.rate * grads[name]
+"""
+
+
+def test_a_solver_that_is_made_around_the_network_trains_it(tmp_path, backend):
+    trial = found(tmp_path, SOLVED, backend)
+    fit = trial.manifest["functions"]["fit"]
+    data = "{'X_train': X, 'y_train': y, 'X_val': X, 'y_val': y}"
+    rates = "{'learning_rate': learning_rate}"
+    assert fit == f"Solver(model, {data}, {rates}, batch_size, epochs, False).train()"
+    assert "fit takes the right step" in trial.said
+
+
+CRITERION = """
+import numpy as np
+
+
+class Linear:
+    def __init__(self, in_features, out_features):
+        a = np.sqrt(6 / (in_features + out_features))
+        self.W, self.b = np.random.uniform(-a, a, (in_features, out_features)), np.zeros(out_features)
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W + self.b
+
+    def backward(self, d):
+        self.dW, self.db = self.x.T @ d, d.sum(0)
+        return d @ self.W.T
+
+
+class Tanh:
+    def forward(self, x):
+        self.x = x
+        return np.tanh(x)
+
+    def backward(self, d):
+        return d * (1 - self.x ** 2)
+
+
+class Sigmoid:
+    def forward(self, x):
+        self.y = 1 / (1 + np.exp(-x))
+        return self.y
+
+    def backward(self, d):
+        return d * self.y * (1 - self.y)
+
+
+class SoftmaxLoss:
+    def forward(self, logits, y):
+        e = np.exp(logits - logits.max(1, keepdims=True))
+        self.p, self.y = e / e.sum(1, keepdims=True), y
+        return -np.log(self.p[np.arange(len(y)), y]).mean()
+
+    def backward(self):
+        return (self.p - np.eye(self.p.shape[1])[self.y]) / len(self.y)
+
+
+class Model:
+    def __init__(self, layers):
+        self.layers = layers
+        self.criterion = SoftmaxLoss()
+
+    def __call__(self, x):
+        for layer in self.layers:
+            x = layer.forward(x)
+        return x
+
+    def backward(self):
+        d = self.criterion.backward()
+        for layer in self.layers[::-1]:
+            d = layer.backward(d)
+
+
+def train(model, X, y, epochs, batch_size, lr):
+    for _ in range(epochs):
+        order = np.random.permutation(len(X))
+        for k in range(0, len(X), batch_size):
+            rows = order[k:k + batch_size]
+            model.criterion.forward(model(X[rows]), y[rows])
+            model.backward()
+            for layer in model.layers:
+                if isinstance(layer, Linear):
+                    layer.W -= lr * layer.dW
+                    layer.b -= lr * layer.db
+"""
+
+
+def test_a_loss_that_the_container_keeps_sees_the_batch_before_the_backward_pass(tmp_path, backend):
+    trial = found(tmp_path, CRITERION, backend)
+    assert trial.manifest["functions"] == {
+        "forward": "output = model(X)",
+        "loss": "model.criterion.forward(output, y)",
+        "backward": "_loss = model.criterion.forward(output, y); model.backward()",
+        "fit": "train(model, X, y, epochs, batch_size, learning_rate)",
+    }
+    assert trial.perfect, trial.said
+    # Its tanh is differentiated wrongly: it is no less offered, and for the checks to judge.
+    assert trial.manifest["activations"] == {"sigmoid": "Sigmoid", "tanh": "Tanh"}
