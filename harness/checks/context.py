@@ -18,6 +18,7 @@ from harness import diagnosis, oracle
 from harness.checks import tolerances
 from harness.diagnosis import Diagnosis
 from harness.oracle import Float, Int
+from harness.records import Status
 from harness.session import Model, Session, SubmissionFault
 
 T = TypeVar("T")
@@ -152,6 +153,8 @@ class Context:
             except SubmissionFault as fault:
                 if fault.spent:
                     raise  # nothing was tried: that is no finding about the network
+                if fault.status is Status.TIMEOUT:
+                    self.memo["endless", tuple(layer_sizes), activation] = fault
                 return None
             if probabilities.shape != (8, layer_sizes[-1]):
                 return None
@@ -165,6 +168,9 @@ class Context:
         """
         choices = (self.main, SMALL)
         found: list[tuple[int, ...]] = [sizes for sizes in choices if self.can_build(sizes, activation)]
+        # What does not end on the small one is not tried on others: a class waits for each.
+        if not found and (endless := self.memo.get(("endless", SMALL, activation))) is not None:
+            raise endless
         # Code that is made for one depth is checked on that depth.
         if not found:
             found += [sizes for sizes in DEPTHS if self.can_build(sizes, activation)][:1]

@@ -495,6 +495,24 @@ def test_a_network_that_was_not_tried_for_want_of_time_is_not_called_impossible(
         ctx.can_build((9, 10), "tanh")
 
 
+def test_a_network_that_never_ends_is_not_tried_in_every_size(tmp_path):
+    session = LocalSession(loader.materialise(case_named("classes"), tmp_path))
+    ctx = Context(session=session, seed=0, part="scratch")
+    tried, made = [], session.build
+
+    def endless(layer_sizes, activation, seed, **options):
+        tried.append(tuple(layer_sizes))
+        if activation == "tanh":
+            raise SubmissionFault(Status.TIMEOUT, "build did not finish within 20 s", fatal=True)
+        return made(layer_sizes, activation, seed)
+
+    session.build = endless
+    with pytest.raises(SubmissionFault, match="within 20 s"):
+        ctx.networks("tanh")
+    assert tried == [ctx.main, SMALL]
+    assert ctx.networks("relu") == [ctx.main, SMALL]
+
+
 def test_ten_classes_may_be_written_down(tmp_path):
     text = (loader.HERE / "bases" / "functions.py").read_text()
     assert text.count("np.zeros((len(y), classes))") == 1
