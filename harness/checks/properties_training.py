@@ -123,6 +123,12 @@ def _kept(case: Case, found: list[Float], before: list[Float]) -> Broken | None:
     """The mistake if a fit at another learning rate goes as far as the one before, or one goes nowhere."""
     lengths = [sum(float(np.linalg.norm(step)) for step in steps) for steps in (found, before)]
     if min(lengths) == 0.0 < max(lengths):
+        if _stops_by_itself(case):
+            return Broken(
+                "a second fit leaves the weights where they are, also without set_weights between: what the "
+                "first one counted (its epochs, its steps) ends the second at once",
+                diagnosis="later_fits_do_nothing",
+            )
         return Broken(
             "of two fits, each after set_weights, one leaves the weights where they are: it updates the "
             "arrays that set_weights has replaced",
@@ -135,6 +141,17 @@ def _kept(case: Case, found: list[Float], before: list[Float]) -> Broken | None:
             diagnosis="settings_kept",
         )
     return None
+
+
+def _stops_by_itself(case: Case) -> bool:
+    """Whether of two fits of a new network, whose weights nobody sets, the second moves nothing."""
+    problem = case.problem
+    model = case.ctx.session.build(problem.layer_sizes, problem.activation, 0)
+    trained = []
+    for _ in range(2):
+        model.fit(problem.X, problem.y, epochs=1, batch_size=len(problem.X), learning_rate=case["rate"])
+        trained.append(as_float64(model.get_weights(), problem.weights, "get_weights() after fit"))
+    return all(np.array_equal(a, b) for a, b in zip(*trained))
 
 
 def _continued(case: Case) -> None:

@@ -127,6 +127,22 @@ def _errors(net: Pass) -> Iterator[Hypothesis]:
         sentence="the error goes back through |W|, it should go through W",
         predict=lambda: net.backward(error=lambda d, W: d @ np.abs(W).T),
     )
+    pairs = list(zip(net.weights[::2], net.weights[1::2]))
+    for place, kept, rows in (
+        ("last", "first", [(W[1:], b[None]) for W, b in pairs]),
+        ("first", "last", [(b[None], W[:-1]) for W, b in pairs]),
+    ):
+        through = [np.vstack(row) for row in rows]
+        yield Hypothesis(
+            id="error_through_bias_row",
+            sentence=(
+                f"the error goes back through the rows of W and b without the {kept}: leave out the "
+                f"{place}, which is b"
+            ),
+            predict=lambda W=through: net.backward(  # type: ignore[misc]
+                weights=[W[i // 2] if i % 2 == 0 else w for i, w in enumerate(net.weights)]
+            ),
+        )
     for name, sentence, pick in (
         (
             "error_averaged_over_batch",

@@ -72,6 +72,11 @@ def _kinds(net: Pass) -> Iterator[Hypothesis]:
     for name, offset, factor, sentence in rows:
         factors = [factor if i % 2 == offset else 1.0 for i in range(2 * net.depth)]
         yield _scaled(net, name, sentence, factors)
+    # With two layers the hidden ones are one, whose tensors are tried singly.
+    for name, offset, factor, sentence in rows[:2] + rows[5:7] if net.depth > 2 else ():
+        hidden = range(offset, 2 * net.depth - 2, 2)
+        factors = [factor if i in hidden else 1.0 for i in range(2 * net.depth)]
+        yield _scaled(net, name, sentence.replace("every layer", "the hidden layers"), factors)
     fans = [1 / w.shape[0] if w.ndim == 2 else 1.0 for w in net.weights]
     sentence = (
         "dW of each layer is divided by the layer's number of inputs, "

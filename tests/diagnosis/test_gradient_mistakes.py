@@ -106,6 +106,11 @@ def reshaped_input(case):
     return total
 
 
+def through_stacked(case, kept):
+    biases = {id(W): b for W, b in zip(case.weights[::2], case.weights[1::2])}
+    return gradients(case, through=lambda W: kept(W, biases[id(W)]))[0]
+
+
 def averaged_error(case):
     """The error handed down is the batch's mean: the layers are walked with the whole batch at once."""
     rows = [by_rows.forward_row(case, x) for x in case.X]
@@ -257,6 +262,9 @@ MISTAKES = [
     ("gradient_zero", ALL, scaled(lambda c, i, d: 0)),
     ("bias_mean", ALL, scaled(lambda c, i, d: 1 / 7 if i % 2 else 1)),
     ("bias_sum", ALL, scaled(lambda c, i, d: 7 if i % 2 else 1)),
+    ("bias_sum", ALL, scaled(lambda c, i, d: 7 if i % 2 and i < 2 * d - 1 else 1)),
+    ("bias_mean", ALL, scaled(lambda c, i, d: 1 / 7 if i % 2 and i < 2 * d - 1 else 1)),
+    ("weights_sum", ALL, scaled(lambda c, i, d: 7 if i % 2 == 0 and i < 2 * d - 2 else 1)),
     ("bias_zero", ALL, scaled(lambda c, i, d: 0 if i % 2 else 1)),
     ("bias_sign", ALL, scaled(lambda c, i, d: -1 if i % 2 else 1)),
     ("bias_doubled", ALL, scaled(lambda c, i, d: 2 if i % 2 else 1)),
@@ -326,6 +334,8 @@ MISTAKES = [
     ("weight_gradient_from_preactivation", ALL, preactivations),
     ("derivative_in_place", ALL, slopes_as_inputs),
     ("error_through_absolute_weights", ALL, lambda c: gradients(c, through=abs)[0]),
+    ("error_through_bias_row", ALL, lambda c: through_stacked(c, lambda W, b: np.vstack([W, b])[1:])),
+    ("error_through_bias_row", ALL, lambda c: through_stacked(c, lambda W, b: np.vstack([b, W])[:-1])),
     ("error_averaged_over_batch", ALL, averaged_error),
     ("reshape_for_transpose", ALL, reshaped_input),
     ("reshape_for_transpose", ALL, lambda c: [g.T.reshape(g.shape) for g in gradients(c)[0]]),
