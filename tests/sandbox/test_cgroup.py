@@ -401,7 +401,7 @@ def go(process: subprocess.Popen[str]) -> None:
 
 
 def running(pid: int) -> bool:
-    return cgroup._started(pid) != ""
+    return started(pid) is not None
 
 
 def folders(group: Group) -> list[Path]:
