@@ -8,6 +8,7 @@ import numpy as np
 
 from harness import diagnosis, oracle
 from harness.checks.context import Context, Failed, Problem, failed
+from harness.oracle import Float
 
 Evidence = dict[str, Any]
 
@@ -57,13 +58,18 @@ def loss_when_confidently_wrong(ctx: Context) -> Evidence:
         weights[-1][0] = margin
         y = np.full(len(base.X), 1)
         problem = Problem(layer_sizes=base.layer_sizes, activation=activation, weights=weights, X=base.X, y=y)
-        found = ctx.model(problem).loss_and_gradients(problem.X, y)[0]
+        model = ctx.model(problem)
+        found = model.loss_and_gradients(problem.X, y)[0]
         expected = oracle.loss(weights, problem.X, y, activation)
         losses[f"{margin:.0f}"] = found
         if not abs(found - expected) <= max(ctx.tolerance, allowed) * expected:
             softened = bool(np.isfinite(found)) and 2.0 < found < expected
             reason = "use log-softmax with the row maximum taken off"
-            if softened:
+            known = "log_clipped" if softened else None
+            if softened and _of_less_certain(model.predict_proba(problem.X), found):
+                reason = "the probabilities themselves are of a smaller margin: the logits are clipped"
+                known = "logits_clipped"
+            elif softened:
                 added = np.exp(-found) - np.exp(-expected)
                 reason = (
                     f"the probability is clipped, or about {added:.0e} is added to it, before the logarithm"
@@ -71,9 +77,18 @@ def loss_when_confidently_wrong(ctx: Context) -> Evidence:
             raise Failed(
                 f"a wrong answer with a margin of {margin:.0f} should lose {expected:.5f}, "
                 f"found {found:.7g}: {reason}",
-                diagnosis="log_clipped" if softened else None,
+                diagnosis=known,
             )
     return losses
+
+
+def _of_less_certain(P: Float, loss: float) -> bool:
+    """Whether a loss of class 1 is that of the probabilities, and these are a softmax's: clipped, they would
+    no longer sum to 1.
+    """
+    rows = np.asarray(P, dtype=np.float64)
+    whole = np.allclose(rows.sum(axis=1), 1.0, rtol=0.0, atol=0.1 * float(np.exp(-loss)))
+    return bool(whole and np.allclose(-np.log(rows[:, 1]), loss, rtol=1e-6))
 
 
 def _compare(ctx: Context, problem: Problem, found: float, where: str) -> float:

@@ -244,6 +244,12 @@ class CappedReLU(Network):
         return np.clip(z, 0.0, 6.0) if self.activation == "relu" else super().act(z)
 
 
+@broken("hidden_units_are_monotone_and_in_range", "logits_clipped")
+class CappedLogits(Network):
+    def softmax(self, z):
+        return super().softmax(np.clip(z, -8.0, 8.0))
+
+
 @broken("extreme_logits_give_finite_probabilities")
 class Capped(Network):
     def softmax(self, z):
