@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from harness import oracle
-from harness.checks import determinism, ends, gradients, training, updates
+from harness.checks import contract, determinism, ends, gradients, training, updates
 from harness.checks.context import DEEP, SMALL, SQUARE, Context, Failed, Problem
 from harness.checks.registry import TABLE, checks, rests_on
 from harness.records import Status
@@ -493,6 +493,28 @@ def test_a_network_that_was_not_tried_for_want_of_time_is_not_called_impossible(
     session.build = spent
     with pytest.raises(SubmissionFault, match="used up"):
         ctx.can_build((9, 10), "tanh")
+
+
+@pytest.mark.parametrize(("spent", "raised"), [(True, SubmissionFault), (False, Failed)])
+def test_eleven_layers_that_cannot_be_given_weights_are_mixed_up_unless_time_was_spent(
+    spent, raised, tmp_path
+):
+    session = LocalSession(loader.materialise(case_named("classes"), tmp_path))
+    ctx = Context(session=session, seed=0, part="scratch")
+    made = session.build
+
+    def failing(layer_sizes, activation, seed, **options):
+        model = made(layer_sizes, activation, seed)
+        if tuple(layer_sizes) == DEEP and seed == 0 and ("trial", DEEP, activation) in ctx.memo:
+            model.set_weights = refuse
+        return model
+
+    def refuse(weights):
+        raise SubmissionFault(Status.TIMEOUT if spent else Status.ERROR, "no", spent=spent)
+
+    session.build = failing
+    with pytest.raises(raised):
+        contract.other_networks(ctx)
 
 
 def test_a_network_that_never_ends_is_not_tried_in_every_size(tmp_path):
