@@ -129,6 +129,8 @@ def a_batch_of_one_row_is_trained_on(ctx: Context) -> Evidence:
             "left out: a batch of one row makes no update",
             diagnosis="one_row_batch_skipped",
         )
+    if (even := _even_parts(last)) is not None:
+        raise even
     if alone != 1 or abs(float(last.sum()) - 3.0) > 3 * SLACK:
         listed = ", ".join(f"{share:.3f}" for share in np.sort(last))
         raise Failed(
@@ -158,6 +160,8 @@ def batch_size_is_respected(ctx: Context) -> Evidence:
                 diagnosis="wrong_batch_size",
             )
         size = 1.0 / typical if typical > 0 else float("inf")
+        if _even_parts(uses.share) is not None:
+            raise RestsOn("uses_every_example_once")
         if not _one_size(uses, size):
             raise RestsOn("uses_every_example_once")  # no size of a batch explains what it found
         raise Failed(
@@ -289,7 +293,30 @@ def _explained(uses: Uses) -> None:
         )
 
 
+def _even_parts(share: Float) -> Failed | None:
+    """What is told of one epoch's uses where the data are cut into parts of nearly one size."""
+    n = len(share)
+    count = -(-n // BATCH)
+    whole = -(-n // count)
+    # As np.array_split cuts, and as torch.chunk does.
+    for sizes in (
+        [n // count + (part < n % count) for part in range(count)],
+        [min(whole, n - start) for start in range(0, n, whole)],
+    ):
+        expected = np.sort(np.concatenate([np.full(size, 1 / size) for size in sizes]))
+        near = np.all(np.abs(np.sort(share) - expected) < 0.5 * SLACK * expected)
+        if near and min(sizes) != n % BATCH:
+            return Failed(
+                f"{n} examples are used in batches of {', '.join(map(str, sizes))} where batch_size is "
+                f"{BATCH}: they are cut into equal parts, take {BATCH} at a time and the rest last",
+                diagnosis="batches_cut_evenly",
+            )
+    return None
+
+
 def _wrong_shares(found: Float, expected: Float) -> Failed:
+    if (even := _even_parts(found)) is not None:
+        return even
     listed = ", ".join(f"{v:.3f}" for v in np.unique(np.round(found, 2)))
     twice = np.sort(np.r_[np.full(EXAMPLES - BATCH + TAIL, 1 / BATCH), np.full(BATCH - TAIL, 2 / BATCH)])
     if np.all(np.abs(found - twice) < SLACK * twice):

@@ -81,6 +81,12 @@ NAMED = {
     ("gradients-summed-never-used", "batches_in_turn"): "one_update_an_epoch",
     ("tail-wraps-around", "uses_every_example_once"): "tail_filled_up",
     ("first-batch-skipped", "uses_every_example_once"): "rows_left_out",
+    ("tail-spread", "uses_every_example_once"): "batches_cut_evenly",
+    ("tail-spread-by-chunk", "a_batch_of_one_row_is_trained_on"): "batches_cut_evenly",
+    ("no-shuffle", "reshuffles_every_epoch"): "no_shuffle",
+    ("no-shuffle-batches-only", "reshuffles_every_epoch"): "batches_never_mixed",
+    ("first-epoch-in-order", "reshuffles_every_epoch"): "first_epoch_not_shuffled",
+    ("logits-clipped", "loss_when_confidently_wrong"): "logits_clipped",
     ("with-replacement-batches", "uses_every_example_once"): None,
     ("noise-at-inference", "forward[tanh]"): "answers_random",
     ("predict-trains", "forward[tanh]"): None,  # its weights change, which has a name elsewhere
