@@ -112,6 +112,7 @@ def changed_inputs(net: Pass) -> list[tuple[str, str, Float]]:
     """Return (id, sentence, the inputs instead) of what is done to inputs that should stay as they are."""
     X = net.X
     mean, sd = X.mean(), X.std()
+    cut, rounded = np.trunc(X * 255.0) / 255.0, np.round(X * 255.0) / 255.0
     changes: list[tuple[str, str, Float]] = [
         ("inputs_rescaled", "the inputs are divided by 255 once more: they are in [0, 1] already", X / 255.0),
         ("inputs_rescaled", "the inputs are multiplied by 255: they are used in [0, 1]", X * 255.0),
@@ -125,6 +126,8 @@ def changed_inputs(net: Pass) -> list[tuple[str, str, Float]]:
         ("inputs_rescaled", "the inputs are inverted, 1 - x", 1.0 - X),
         ("inputs_binarised", "the inputs are rounded to 0 and 1", np.round(X)),
         ("inputs_binarised", "the inputs are cut to integers, which are all 0", np.trunc(X)),
+        ("inputs_as_bytes", "the inputs are cut to whole 255ths: they are used as they come", cut),
+        ("inputs_as_bytes", "the inputs are rounded to whole 255ths: they are used as they come", rounded),
         (
             "reshape_for_transpose",
             "the inputs are reshaped where they should be transposed",

@@ -105,8 +105,10 @@ def test_the_sentence_counts_the_rows():
         ("inputs_rescaled", lambda X: 2 * X - 1),
         ("batch_statistics", lambda X: (X - X.mean()) / X.std()),
         ("inputs_binarised", lambda X: np.floor(X)),
+        ("inputs_as_bytes", lambda X: (X * 255).astype(np.uint8) / 255),
+        ("inputs_as_bytes", lambda X: np.rint(X * 255) / 255),
     ],
-    ids=["/255", "+-1", "standardised", "integers"],
+    ids=["/255", "+-1", "standardised", "integers", "bytes", "rounded bytes"],
 )
 def test_inputs_changed_in_fit_alone_are_named(name, change, kind):
     case = problem(kind)

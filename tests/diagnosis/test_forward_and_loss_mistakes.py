@@ -164,6 +164,8 @@ FORWARD = [
     ("inputs_rescaled", ALL, inputs(lambda X: (X - 0.5) / 0.5)),
     ("inputs_rescaled", ALL, inputs(lambda X: (X - 0.1307) / 0.3081)),
     ("inputs_binarised", ALL, inputs(lambda X: (X > 0.5) * 1.0)),
+    ("inputs_as_bytes", ALL, inputs(lambda X: (X * 255).astype(np.uint8) / 255)),
+    ("inputs_as_bytes", ALL, inputs(lambda X: np.rint(X * 255) / 255)),
     ("batch_statistics", ALL, inputs(lambda X: (X - X.mean()) / X.std())),
     ("batch_statistics", ALL, inputs(lambda X: X - X.mean(axis=0))),
     ("inputs_rescaled", ALL, inputs(lambda X: X / 256)),
