@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.worker import scan
@@ -42,6 +42,12 @@ class Class:
     def method(self, name: str) -> Function | None:
         """The method of this name, or None."""
         return next((method for method in self.methods if method.name == name), None)
+
+    @property
+    def maker(self) -> Function | None:
+        """``__init__`` as a function of the class's name, which makes an object; None without one."""
+        init = self.method("__init__")
+        return None if init is None else replace(init, name=self.name, line=self.line)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -89,8 +89,8 @@ def _keys(constructor: str, table: dict[str, str], **more: Any) -> dict[str, Any
 
 def _torch(anatomy: Anatomy) -> Iterator[Guess]:
     for cls in anatomy.classes:
-        init = cls.method("__init__")
-        if "Module" not in cls.bases or init is None or cls.method("forward") is None:
+        maker = cls.maker
+        if "Module" not in cls.bases or maker is None or cls.method("forward") is None:
             continue
         text = anatomy.text
         output = "log_probabilities" if "log_softmax" in text or "LogSoftmax" in text else "logits"
@@ -104,13 +104,12 @@ def _torch(anatomy: Anatomy) -> Iterator[Guess]:
             "criterion": "criterion",
         }
         values["optimizer"] = "torch_optimizer"
-        named = Function(name=cls.name, line=cls.line, parameters=init.parameters, required=init.required)
         fits = [
             call(f, roles.PASS_ROLES, values, wanted=TRAINING_WANTED)
             for f in find(anatomy.functions, roles.FIT)
         ]
         fits = [f"[{fit} for _ in range(epochs)]" if "epochs" not in fit else fit for fit in fits if fit]
-        for made, table in _constructors(anatomy, named):
+        for made, table in _constructors(anatomy, maker):
             for fit in [*fits, None]:
                 keys = _keys(made, table, adapter="torch")
                 keys |= {"output": output} if output != "logits" else {}
@@ -151,13 +150,12 @@ def _objects(anatomy: Anatomy) -> Iterator[Guess]:
         biases += [{"bias": "last_row"}, {"bias": "first_row"}]
     ranked = sorted(anatomy.classes, key=lambda c: -_likeness(c))
     for cls in [c for c in ranked if _likeness(c) > 0 and "Module" not in c.bases][:3]:
-        init = cls.method("__init__")
-        if init is None:
+        maker = cls.maker
+        if maker is None:
             continue
-        named = Function(name=cls.name, line=cls.line, parameters=init.parameters, required=init.required)
         criterion = criterion_call(anatomy)
         told = any(_chooses_activation(method) for method in find(cls.methods, roles.FORWARD))
-        for made, table in _constructors(anatomy, named, told=told):
+        for made, table in _constructors(anatomy, maker, told=told):
             made = f"model = {made}; act = activation" if told else made
             for functions, updates in _passes(cls.methods, prefix="model.", states={}):
                 if criterion and "loss" not in functions:

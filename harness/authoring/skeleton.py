@@ -97,13 +97,7 @@ def _constructor(anatomy: Anatomy, cls: Class | None, states: dict[str, str]) ->
     """The snippet, and the names that might have been meant instead; ``states`` takes what it binds."""
     makers = _fitting(anatomy.functions, "constructor")
     if cls is not None:
-        init = cls.method("__init__")
-        every = Function(
-            name=cls.name,
-            line=cls.line,
-            parameters=init.parameters if init else (),
-            required=init.required if init else (),
-        )
+        every = cls.maker or Function(name=cls.name, line=cls.line, parameters=(), required=())
         named = [f for f in makers if cls.name in f.reads]
         states["model"] = "model"
         function = named[0] if named else every

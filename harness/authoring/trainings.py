@@ -54,21 +54,17 @@ def _training(
 def _solvers(anatomy: Anatomy, values: Mapping[str, str]) -> Iterator[str]:
     """Yield ``Solver(model, data, ...).train()`` for classes that are made around a network."""
     for cls in anatomy.classes:
-        init = cls.method("__init__")
+        maker = cls.maker
         loops = [f for f in find(cls.methods, roles.FIT) if not f.required]
-        if init is None or not loops or "model" not in (roles.role_of(p, PASS_ROLES) for p in init.required):
+        if (
+            maker is None
+            or not loops
+            or "model" not in [roles.role_of(p, PASS_ROLES) for p in maker.required]
+        ):
             continue
         exact = {"data": SPLIT} if "X_train" in anatomy.constants else {}
-        exact |= {"optim_config": RATES} if "optim_config" in init.parameters else {}
-        exact |= {"verbose": "False"} if "verbose" in init.parameters else {}
-        named = Function(
-            name=cls.name,
-            line=cls.line,
-            parameters=init.parameters,
-            required=init.required,
-            keyword_only=init.keyword_only,
-            defaults=init.defaults,
-        )
-        made = call(named, PASS_ROLES, values, exact=exact, wanted=TRAINING_WANTED)
+        exact |= {"optim_config": RATES} if "optim_config" in maker.parameters else {}
+        exact |= {"verbose": "False"} if "verbose" in maker.parameters else {}
+        made = call(maker, PASS_ROLES, values, exact=exact, wanted=TRAINING_WANTED)
         if made is not None and "X" in made and "learning_rate" in made:
             yield f"{made}.{loops[0].name}()"
