@@ -171,9 +171,9 @@ def _monotone(case: Case) -> None:
 
 def _read_units(case: Case, weights: list[Float], count: int, scale: float) -> Float:
     """The outputs (n, count) of the last hidden layer, where class c's logit is unit c's times ``scale``."""
-    weights[-2] = np.zeros(weights[-2].shape)
-    weights[-2][:count, :count] = scale * np.eye(count)
-    P = case.probabilities(weights=weights)
+    out = np.zeros(weights[-2].shape)
+    out[:count, :count] = scale * np.eye(count)
+    P = case.probabilities(weights=[*weights[:-2], out, weights[-1]])
     if P.min() <= 0.0:
         raise Broken(f"logits between -12 and 12 should give positive probabilities, found {P.min():.6g}")
     outputs: Float = np.log(P[:, :count] / P[:, -1:]) / scale

@@ -73,7 +73,8 @@ def _kinds(net: Pass) -> Iterator[Hypothesis]:
         factors = [factor if i % 2 == offset else 1.0 for i in range(2 * net.depth)]
         yield _scaled(net, name, sentence, factors)
     # With two layers the hidden ones are one, whose tensors are tried singly.
-    for name, offset, factor, sentence in rows[:2] + rows[5:7] if net.depth > 2 else ():
+    averaging = [row for row in rows if row[0].endswith(("_mean", "_sum"))]
+    for name, offset, factor, sentence in averaging if net.depth > 2 else ():
         hidden = range(offset, 2 * net.depth - 2, 2)
         factors = [factor if i in hidden else 1.0 for i in range(2 * net.depth)]
         yield _scaled(net, name, sentence.replace("every layer", "the hidden layers"), factors)
