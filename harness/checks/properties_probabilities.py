@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import numpy as np
 
 from harness import oracle
-from harness.checks.context import Context, Failed, Problem, as_float64
+from harness.checks.context import Context, Failed, Problem, as_float64, least_seconds
 from harness.checks.properties_case import Broken, Case, Evidence, same
 from harness.checks.properties_drive import for_all
 from harness.oracle import FLOAT32_EPS, Float
@@ -122,7 +121,9 @@ def _answered(ctx: Context) -> int:
     """Ask for many rows, as far as the submission is fast enough; return how many, or raise Failed."""
     activation = ctx.activations[0]
     model, problem = ctx.posed(ctx.problem(ctx.work_network(activation), activation, 8))
-    asked, seconds = 0, _seconds(model, problem.X[np.arange(130) % 8]) / 130
+    few = problem.X[np.arange(130) % 8]
+    seconds = least_seconds(lambda: model.predict_proba(few), PATIENCE * 130 / max(MANY_ROWS)) / 130
+    asked = 0
     for rows in MANY_ROWS:
         if rows * seconds > PATIENCE:
             break
@@ -145,12 +146,6 @@ def _answered(ctx: Context) -> int:
             )
         asked = rows
     return asked
-
-
-def _seconds(model: Model, X: Float) -> float:
-    start = time.monotonic()
-    model.predict_proba(X)
-    return time.monotonic() - start
 
 
 def _is_distribution(P: Float, tolerance: float, what: str, *, overflow: str | None = None) -> None:

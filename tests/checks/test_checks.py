@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from harness import oracle
+from harness.checks import context as context_module
 from harness.checks import contract, determinism, ends, gradients, training, updates
 from harness.checks.context import DEEP, SMALL, SQUARE, Context, Failed, Problem
 from harness.checks.registry import TABLE, checks, rests_on
@@ -549,3 +550,16 @@ def test_ten_classes_may_be_written_down(tmp_path):
     found = run_file(path)
     assert {r.id: r.message for r in found.values() if r.status not in (Status.PASS, Status.SKIPPED)} == {}
     assert found["many_classes"].evidence["not_applicable"]
+
+
+@pytest.mark.parametrize(
+    ("took", "least"),
+    [((0.1,), 0.1), ((0.9, 0.1), 0.1), ((0.3, 0.4, 0.25), 0.25), ((0.7, 0.6), 0.6), ((5.0,), 5.0)],
+    ids=["fast", "held up once", "slow", "a second is enough", "very slow"],
+)
+def test_a_submission_that_the_machine_held_up_is_not_taken_for_a_slow_one(monkeypatch, took, least):
+    asked = []
+    moments = iter([moment for each in took for moment in (0.0, each)])
+    monkeypatch.setattr(context_module.time, "monotonic", lambda: next(moments))
+    assert context_module.least_seconds(lambda: asked.append(1), enough=0.2) == least
+    assert len(asked) == len(took)

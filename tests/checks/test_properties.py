@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from harness import oracle
-from harness.checks import properties_drive, properties_training, tolerances
+from harness.checks import context as context_module
+from harness.checks import properties_drive, tolerances
 from harness.checks.context import MAIN, SMALL, Context, Failed, NotApplicable
 from harness.checks.properties import PROPERTIES
 from harness.records import Status
@@ -646,7 +647,7 @@ def test_a_slow_submission_is_asked_at_least_two_examples(monkeypatch):
 
 def test_a_submission_too_slow_for_long_batches_is_not_asked_for_one(monkeypatch):
     now = itertools.count(step=0.3)
-    monkeypatch.setattr(properties_training.time, "monotonic", lambda: next(now))
+    monkeypatch.setattr(context_module.time, "monotonic", lambda: next(now))
     with pytest.raises(NotApplicable, match="too long"):
         RUNS["a_step_uses_every_row_of_a_long_batch"](context(Network))
 
