@@ -20,6 +20,8 @@ from harness.grading.pool import LocalPool
 if TYPE_CHECKING:
     from harness.records import Verdict
 
+SHARES = 2  # workers that share the checks of one submission
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
@@ -34,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_common_arguments(parser, profile="quick")
     # An author wants the same answer for the same file; nothing is blinded in the quick profile.
-    parser.set_defaults(seed=0, experiments=None)
+    parser.set_defaults(seed=0, experiments=None, share_checks=True)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -47,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 class _Ahead:
-    """Pools with a worker that starts before it is wanted: while the grader imports, or waits for a save."""
+    """Pools whose workers start before they are wanted: while the grader imports, or waits for a save."""
 
     def __init__(self, jobs: int | None) -> None:
         self._jobs = jobs
@@ -74,7 +76,7 @@ class _Ahead:
 
     def _started(self) -> LocalPool:
         pool = LocalPool(self._jobs)
-        pool.warm_up()
+        pool.warm_up(SHARES)
         return pool
 
 

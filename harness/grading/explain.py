@@ -15,7 +15,7 @@ from harness.grading.keys import harness_digest
 from harness.grading.outcomes import decode, encode
 from harness.grading.plan import Plan, activations, plan
 from harness.grading.score import judge_experiment
-from harness.grading.units import Outcome, Settings, check_unit, run_unit
+from harness.grading.units import Outcome, Settings, check_units, run_unit
 from harness.records import CheckResult, ExperimentResult, Record, Verdict
 from harness.sandbox.backend import choose
 from harness.session import Limits
@@ -89,7 +89,7 @@ def _again_checked(
     check = next((each for each in planned.checks if each.id == recorded.id), None)
     if check is None:
         raise UsageError(f"{recorded.id}: this backcheck and specification have no such check")
-    unit = check_unit(planned, settings, activations(sources.spec))
+    (unit,) = check_units(planned, settings, activations(sources.spec))
     outcome = decode(encode(run_unit(unit)))
     again = next(result for result in outcome.checks if result.id == recorded.id)
     return check.proves, f"grading seed {settings.seed}", again

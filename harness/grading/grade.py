@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from harness.grading.plan import Plan, activations
 from harness.grading.pool import LocalPool, Pool
 from harness.grading.schedule import Control, Schedule
 from harness.grading.score import judge_experiment, needs_another_run, verdict
-from harness.grading.units import Outcome, Settings, Unit, check_unit, run_unit
+from harness.grading.units import Outcome, Settings, Unit, check_units, run_unit
 from harness.records import CheckResult, ExperimentResult, Verdict
 from harness.spec import FULL, REPORT, Experiment, Spec
 from harness.statistics import Distribution, reference_distribution
@@ -32,7 +32,7 @@ class _Gathered:
     """What is known so far about one submission."""
 
     plan: Plan
-    checks: tuple[CheckResult, ...] | None = None
+    checks: dict[str, CheckResult] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     runs: dict[str, list[AccuracyRun]] = field(default_factory=dict)
     open_units: int = 0
@@ -44,6 +44,7 @@ def grade(
     *,
     spec: Spec,
     settings: Settings,
+    shared: bool = False,
     pool: Pool | None = None,
     control: Control | None = None,
     runs: Path | None = None,
@@ -52,14 +53,15 @@ def grade(
 ) -> list[Verdict]:
     """Grade every plan and return the verdicts in the plans' order.
 
-    ``pool`` runs the units (default: one worker process a core), ``control`` stores them and may end the
+    ``shared``: two workers share the checks of each submission. ``pool`` runs the units (default: one worker
+    process a core), ``control`` stores them and may end the
     grading early, ``runs`` is the file of calibration runs (default: the bundled one). ``report`` hears of
     each unit that ends, with its outcome and whether it came from the store.
     """
     distributions = reference_distributions(spec, plans, runs)
     gathered = {plan.submission.name: _Gathered(plan) for plan in plans}
     verdicts: dict[str, Verdict] = {}
-    units = first_units(plans, spec, settings)
+    units = first_units(plans, spec, settings, shared=shared)
     for unit in units:
         gathered[unit.submission.name].open_units += 1
 
@@ -116,9 +118,15 @@ def run_until_decided(
     )
 
 
-def first_units(plans: Sequence[Plan], spec: Spec, settings: Settings) -> list[Unit]:
+def first_units(plans: Sequence[Plan], spec: Spec, settings: Settings, *, shared: bool = False) -> list[Unit]:
     """Return the units that are known before anything has run."""
-    return list(_first_units(plans, spec, settings))
+    units = [unit for plan in plans for unit in check_units(plan, settings, activations(spec), shared=shared)]
+    units += [
+        Unit(submission=plan.submission, settings=settings, experiment=experiment, dataset=spec.dataset)
+        for plan in plans
+        for experiment in plan.experiments
+    ]
+    return units
 
 
 def reference_distributions(
@@ -179,23 +187,14 @@ def _band(runs: Sequence[Run]) -> dict[str, dict[str, list[float]]]:
     }
 
 
-def _first_units(plans: Sequence[Plan], spec: Spec, settings: Settings) -> Iterator[Unit]:
-    for plan in plans:
-        yield check_unit(plan, settings, activations(spec))
-    for plan in plans:
-        for experiment in plan.experiments:
-            yield Unit(
-                submission=plan.submission, settings=settings, experiment=experiment, dataset=spec.dataset
-            )
-
-
 def _take(
     state: _Gathered, unit: Unit, outcome: Outcome, distributions: Mapping[str, Distribution | None]
 ) -> list[Unit]:
     """Note an outcome; return the runs on fresh seeds that it calls for."""
     state.seconds += outcome.seconds
     if unit.experiment is None or outcome.run is None:
-        state.checks, state.notes = outcome.checks, outcome.notes
+        state.checks |= {result.id: result for result in outcome.checks}
+        state.notes = tuple(dict.fromkeys((*state.notes, *outcome.notes)))
         return []
     runs = state.runs.setdefault(unit.experiment.id, [])
     runs.append(outcome.run)
@@ -227,7 +226,7 @@ def _verdict(state: _Gathered, distributions: Mapping[str, Distribution | None])
     ]
     return verdict(
         plan,
-        state.checks or (),
+        [state.checks[check.id] for check in plan.checks],
         experiments,
         notes=(*plan.submission.notes, *state.notes),
         seconds=state.seconds,

@@ -59,7 +59,7 @@ def unit_key(unit: Unit, fingerprint: str) -> str:
     submission, settings = unit.submission, unit.settings
     what: dict[str, Any]
     if unit.experiment is None:
-        what = {"checks": unit.checks, "activations": unit.activations}
+        what = {"checks": unit.checks, "elsewhere": unit.elsewhere, "activations": unit.activations}
     else:
         protocol = asdict(unit.experiment.protocol)
         del protocol["sources"]  # who says so does not change a run

@@ -56,12 +56,13 @@ class LocalPool:
         self._running: dict[Future[Outcome], int] = {}
         self._folder: Path | None = None
 
-    def warm_up(self) -> None:
-        """Start one worker, which imports what units need while this process does other things."""
-        if self._slots[0] is None:
-            self._slots[0] = executor = self._start()
-            with _sigint_held():
-                executor.submit(_warm_up)
+    def warm_up(self, count: int) -> None:
+        """Start so many workers at most; they import what units need while this process does other things."""
+        for slot, executor in enumerate(self._slots[:count]):
+            if executor is None:
+                self._slots[slot] = started = self._start()
+                with _sigint_held():
+                    started.submit(_warm_up)
 
     def free(self) -> int:
         """Return how many workers have nothing to do."""

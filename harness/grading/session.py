@@ -48,6 +48,7 @@ class GradingOptions:
     store: Path | None = None  # None: nothing is kept
     time_budget: float | None = None  # seconds after which nothing new is started
     dask: str | None = None  # a Dask scheduler's address
+    share_checks: bool = False  # between two workers, where there is one submission
     quiet: bool = True
 
     @classmethod
@@ -67,6 +68,7 @@ class GradingOptions:
             store=None if getattr(args, "no_store", True) else args.store,
             time_budget=getattr(args, "time_budget", None),
             dask=getattr(args, "dask", None),
+            share_checks=getattr(args, "share_checks", False),
             quiet=args.quiet,
         )
 
@@ -154,7 +156,8 @@ def _grade(
     options: GradingOptions,
     pool: Pool | None,
 ) -> list[Verdict]:
-    units = first_units(plans, spec, settings)
+    shared = options.share_checks and len(plans) == 1 and (pool is None or pool.free() > 1)
+    units = first_units(plans, spec, settings, shared=shared)
     with Progress(sum(unit.weight for unit in units), "grading", quiet=options.quiet) as progress:
 
         def report(unit: Unit, outcome: Outcome, cached: bool) -> None:
@@ -167,6 +170,7 @@ def _grade(
             plans,
             spec=spec,
             settings=settings,
+            shared=shared,
             pool=pool or _pool(options, settings),
             control=control,
             runs=options.runs,

@@ -253,12 +253,17 @@ def test_a_worker_that_was_started_ahead_runs_the_first_unit(units, local_pool, 
     from tests.grading import units_for_pools
 
     monkeypatch.setattr(module, "run_unit", units_for_pools.say_who)
-    local_pool.warm_up()
+    local_pool.warm_up(1)
     (ahead,) = workers(local_pool)
-    local_pool.warm_up()
+    local_pool.warm_up(1)
     assert local_pool.free() == 2
     assert local_pool.submit(units[0]).result(timeout=300) == str(ahead)
     assert workers(local_pool) == [ahead]
+
+
+def test_no_more_workers_are_started_ahead_than_there_are_to_be(local_pool):
+    local_pool.warm_up(5)
+    assert len(workers(local_pool)) == 2
 
 
 def test_a_worker_that_was_started_ahead_and_died_is_replaced(units, local_pool, monkeypatch):
@@ -266,7 +271,7 @@ def test_a_worker_that_was_started_ahead_and_died_is_replaced(units, local_pool,
     from tests.grading import units_for_pools
 
     monkeypatch.setattr(module, "run_unit", units_for_pools.say_who)
-    local_pool.warm_up()
+    local_pool.warm_up(1)
     (ahead,) = workers(local_pool)
     os.kill(ahead, signal.SIGKILL)
     while not local_pool._slots[0]._broken:  # until its executor has heard of it
