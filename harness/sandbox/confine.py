@@ -100,7 +100,7 @@ def _raise_walls(policy: Policy) -> tuple[str, ...]:
         raised.append("landlock")
     if not trusted and policy.has("seccomp") and (policy.backend == "landlock" or seccomp.supported()):
         scoped = ruleset is not None and ruleset.version >= landlock.SCOPE_SINCE
-        alone = not scoped and "process_namespace" not in raised
+        alone = not scoped and not {"process_namespace", "user"} & set(raised)
         seccomp.install(signals_to=os.getpid() if alone else None)
         raised.append("seccomp")
     return tuple(raised)

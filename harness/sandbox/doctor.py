@@ -20,7 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from harness.sandbox import cgroup
+from harness.sandbox import cgroup, landlock
 from harness.sandbox.backend import Backend
 from harness.sandbox.policy import SCRATCH_PACKAGES, Policy, python_readable_paths
 from harness.sandbox.probes import LIMITS, Probe, Targets, probes, targets
@@ -100,7 +100,7 @@ def run_probe(
         detail = f"the attempt fails without walls too, which proves nothing: {free.detail}"
         return Finding(probe=probe, outcome=Outcome.INCONCLUSIVE, detail=detail, walls=())
     tried = _attempt(probe, backend, found, (*probe.without, *disabled_walls))
-    held_by = tuple(wall for wall in probe.walls if wall in tried.walls)
+    held_by = tuple(wall for wall in probe.walls if wall in tried.walls and _stops(wall, probe))
     if tried.stage == "through":
         outcome = Outcome.DOWN
     elif tried.stage == "stopped" or (tried.stage == "confined" and probe.killed_is_held):
@@ -108,6 +108,11 @@ def run_probe(
     else:
         outcome = Outcome.INCONCLUSIVE
     return Finding(probe=probe, outcome=outcome, detail=tried.detail, walls=held_by)
+
+
+def _stops(wall: str, probe: Probe) -> bool:
+    """Whether a wall of the probe's is one on this kernel: an older Landlock knows no network, or signals."""
+    return wall != "landlock" or landlock.interface_version() >= probe.landlock_since
 
 
 def _attempt(probe: Probe, backend: Backend | None, found: Targets, disabled: tuple[str, ...]) -> Attempt:

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.sandbox import landlock
+
 MIB = 1 << 20
 # Small, so that an attempt to exceed a limit is over in milliseconds, with and without the limit.
 LIMITS: dict[str, Any] = {
@@ -47,6 +49,7 @@ class Probe:
     killed_is_held: bool = False  # ending the process is how the kernel enforces this limit
     backends: tuple[str, ...] = (BUBBLEWRAP, LANDLOCK)
     controller: str = ""  # the cgroup controller without which there is no such wall
+    landlock_since: int = 1  # the version of Landlock's interface from which it is one of the walls
     without: tuple[str, ...] = ()  # walls that would stop the attempt as well, switched off to prove these
 
 
@@ -79,6 +82,7 @@ def probes() -> tuple[Probe, ...]:
         ),
         Probe(
             name="connect_tcp", attempt="connect", walls=("network_namespace", "landlock", "seccomp"),
+            landlock_since=landlock.NET_SINCE,
             arguments={"family": "AF_INET", "address": "$tcp"}, description="connect to a loopback service",
         ),
         Probe(
@@ -91,7 +95,7 @@ def probes() -> tuple[Probe, ...]:
         ),
         Probe(
             name="connect_abstract", attempt="connect", walls=("network_namespace", "landlock", "seccomp"),
-            arguments={"family": "AF_UNIX", "address": "$abstract"},
+            landlock_since=landlock.SCOPE_SINCE, arguments={"family": "AF_UNIX", "address": "$abstract"},
             description="connect to an abstract Unix socket",
         ),
         Probe(
@@ -104,7 +108,7 @@ def probes() -> tuple[Probe, ...]:
             description="take control of a process of the grader's user",
         ),
         Probe(
-            name="signal", attempt="send_signal", walls=_PROCESSES,
+            name="signal", attempt="send_signal", walls=_PROCESSES, landlock_since=landlock.SCOPE_SINCE,
             arguments={"pid": "$victim"}, description="signal a process of the grader's user",
         ),
         Probe(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.sandbox import cgroup
+from harness.sandbox import cgroup, doctor, landlock
 from harness.sandbox.backend import Backend
 from harness.sandbox.doctor import Attempt, Outcome, control, run_probe
 from harness.sandbox.policy import WALLS
@@ -93,6 +93,20 @@ def test_root_without_a_user_of_its_own_forks_past_the_limit(
     disabled = {"user", "cgroup_processes"}
     finding = run_probe(probe, backend, found, free=free(probe, found, controls), disabled_walls=disabled)
     assert finding.outcome is Outcome.DOWN
+
+
+@pytest.mark.parametrize(
+    ("version", "names"), [(2, ()), (4, ("connect_tcp",)), (6, ("connect_tcp", "signal"))]
+)
+def test_landlock_is_a_wall_where_the_kernel_has_that_part_of_it(
+    monkeypatch: pytest.MonkeyPatch, version: int, names: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(landlock, "interface_version", lambda: version)
+    table = {probe.name: doctor._stops("landlock", probe) for probe in probes()}
+    assert table["read_home"]
+    assert table["trace"]
+    assert tuple(name for name in ("connect_tcp", "signal") if table[name]) == names
+    assert table["connect_abstract"] == table["signal"]
 
 
 def test_attempt_that_fails_without_walls_proves_nothing(found: Targets) -> None:
