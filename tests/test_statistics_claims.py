@@ -116,6 +116,15 @@ def test_the_seeds_that_are_said_to_decide_do_decide():
     assert (
         stats.t.ppf(0.975, n - 1) * sd / np.sqrt(n) < 0.3 <= stats.t.ppf(0.975, n - 2) * sd / np.sqrt(n - 1)
     )
+    # Figures that agree by luck are not taken to vary by less than half the margin.
+    lucky = difference("", (0.25 + 1e-3 * pattern).tolist(), margin=0.2, level=0.05)
+    assert lucky.verdict == "undecided"
+    n = lucky.seeds
+    assert (
+        stats.t.ppf(0.975, n - 1) * 0.1 / np.sqrt(n)
+        < 0.05
+        <= stats.t.ppf(0.975, n - 2) * 0.1 / np.sqrt(n - 1)
+    )
     hopeless = difference("", (0.2001 + pattern).tolist(), margin=0.2, level=0.05)
     assert hopeless.verdict == "undecided"
     assert hopeless.seeds is None
