@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup grade test test-all lint bench bench-class validate reproduce clean
+.PHONY: help setup grade test test-all lint bench bench-class validate mutants reproduce clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,6 +39,10 @@ bench-class: setup  ## grade a generated class of 200: throughput, overhead, mem
 
 validate: setup  ## measure the error rates of the harness on known-right and known-wrong submissions
 	$(BIN)/python -m tests.validate $(ARGS)
+
+mutants: setup  ## break the checks in small ways, and count the breaks that the tests notice
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[mutants]'
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 reproduce: setup  ## answer for the report: every accuracy, figure and claim
 	$(BIN)/backcheck reproduce $(ARGS)
