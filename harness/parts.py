@@ -26,6 +26,9 @@ FRAMEWORK_DISTRIBUTIONS = {
     "optax": "optax",
     "autograd": "autograd",
 }
+TELLING = tuple(
+    name.encode() for name in sorted({*TOOLS, *FRAMEWORK_DISTRIBUTIONS, *scan.FRAMEWORKS} - {"numpy"})
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +83,8 @@ def _trees(entry: Path, folder: Path | None) -> list[ast.Module]:
             size += len(source)
             if size > SOURCE_LIMIT:
                 return trees
+            if folder is None and not _may_tell(source):
+                continue
             try:
                 tree = ast.parse(source)
             except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -91,6 +96,14 @@ def _trees(entry: Path, folder: Path | None) -> list[ast.Module]:
                         seen.add(other.resolve())
                         waiting.append(other)
     return trees
+
+
+def _may_tell(source: bytes) -> bool:
+    """Whether source may import something that tells more than NumPy: parsing it takes milliseconds.
+
+    Python takes other letters for the same name, and other encodings for the same letters.
+    """
+    return not source.isascii() or b"coding" in source or any(name in source for name in TELLING)
 
 
 def _beside(path: Path, folder: Path, name: str) -> list[Path]:

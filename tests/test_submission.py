@@ -1,11 +1,12 @@
 """Finding submissions: nothing is imported, nobody vanishes, and one broken submission stops no other."""
 
+import ast
 import os
 import sys
 
 import pytest
 
-from harness import digest
+from harness import digest, parts
 from harness.errors import UsageError
 from harness.submission import discover
 
@@ -157,6 +158,7 @@ def test_a_path_may_be_one_file_or_one_folder(tmp_path):
         ("import tensorflow as tf\n(a, b), c = tf.keras.datasets.mnist.load_data()", "scratch"),
         ("import tensorflow as tf\nx = tf.matmul(a, b)\ny = tf.keras.datasets.mnist", "package"),
         ("import torch as backend\nnet = make(backend)", "package"),
+        ("import \uff54orch\nnet = make(torch.nn)", "package"),  # a wide letter, which Python reads as "t"
         ("import torchvision", "scratch"),
         ("import torch\nfrom torch.utils.data import DataLoader", "scratch"),
         ("x = 'import torch'", "scratch"),
@@ -300,3 +302,18 @@ def test_pipes_are_not_waited_for(tmp_path):
     assert "neither a file nor a folder" in submissions["bob"].problem
     assert submissions["carol"].problem is None
     assert any("helper.py is not a regular file" in note for note in submissions["carol"].notes)
+
+
+def test_a_framework_in_another_encoding_is_found(tmp_path):
+    (tmp_path / "ada.py").write_bytes(b"# coding: utf-7\nimport +AHQAbwByAGMAaA-.nn\n")
+    assert found(tmp_path)["ada"].part == "package"
+
+
+def test_source_that_cannot_tell_more_than_numpy_is_not_parsed(tmp_path, monkeypatch):
+    (tmp_path / "ada.py").write_text("import numpy as np\n" + CODE)
+    (tmp_path / "bob.py").write_text("import numpy as np\nfrom scipy.special import expit\n" + CODE)
+    parsed = []
+    monkeypatch.setattr(parts.ast, "parse", lambda source: parsed.append(source) or ast.Module([], []))
+    assert found(tmp_path)["ada"].packages == ("numpy",)
+    assert len(parsed) == 1
+    assert b"scipy" in parsed[0]
