@@ -16,6 +16,8 @@ from pathlib import Path
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
+# As on a machine where people work: there Python keeps what it has compiled.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 from benchmarks.results import Occasion, Results, Section  # noqa: E402
 

@@ -116,6 +116,41 @@ NAMED = {
     ("answer-kept-by-array", "a_new_question_gets_a_new_answer"): "answer_kept",
     ("tanh-is-sigmoid", "activations_differ"): "wrong_activation",
     ("activation-ignored", "activations_differ"): "activation_ignored",
+    ("sigmoid-of-zero", "forward[sigmoid]"): "activation_at_zero",
+    ("sigmoid-overflow", "saturated_units_stay_finite"): "activation_overflow",
+    ("answer-squeezed", "builds[sigmoid]"): "answer_squeezed",
+    ("data-of-the-first-fit", "training_goes_on_from_where_it_stands"): "data_kept",
+    ("decay-left-in-gradients", "a_fit_leaves_nothing_behind"): "decay_left_behind",
+    ("extra-epoch", "full_batch_update[sigmoid]"): "extra_epoch",
+    ("divided-by-batch-size", "uses_every_example_once"): "fixed_batch_size",
+    ("init-counts-the-bias", "glorot_uniform"): "init_counts_bias",
+    ("init-same-stream", "layers_are_independent"): "init_same_stream",
+    ("slopes-over-the-inputs", "keeps_what_it_is_given"): "inputs_mutated",
+    ("labels-in-a-byte", "many_classes"): "labels_wrap",
+    ("epochs-counted-over-fits", "a_step_is_linear_in_the_learning_rate"): "later_fits_do_nothing",
+    ("layers-sorted-as-text", "other_networks"): "layers_sorted_as_text",
+    ("torch-scheduler", "ten_steps[sigmoid]"): "learning_rate_decays",
+    ("loss-log-eps", "loss_when_confidently_wrong"): "log_clipped",
+    ("loss-sum-not-shifted", "shifting_the_logits_changes_no_loss"): "loss_overflow",
+    ("weights-in-memory-order", "memory_order_changes_nothing"): "memory_order",
+    ("epoch-missing", "full_batch_update[sigmoid]"): "no_update",
+    ("one-row-batch-skipped", "a_batch_of_one_row_is_trained_on"): "one_row_batch_skipped",
+    ("sigmoid-clipped", "hidden_units_are_monotone_and_in_range"): "preactivation_clipped",
+    ("row-numbers-in-sixteen-bits", "many_rows_are_used_whole"): "row_numbers_wrap",
+    ("rows-guessed-by-shape", "forward[sigmoid]"): "rows_guessed_by_shape",
+    ("answers-full-batches-only", "forward[sigmoid]"): "rows_not_answered",
+    ("init-seed-ignored", "same_seed_same_weights"): "seed_ignored",
+    ("seed-zero-is-none", "same_seed_same_weights"): "seed_zero_ignored",
+    ("order-of-seed-times-epoch", "reshuffles_every_epoch"): "seed_zero_no_reshuffle",
+    ("shuffled-once", "reshuffles_every_epoch"): "shuffled_once",
+    ("softmax-global-max", "an_extreme_row_changes_no_other"): "softmax_global_max",
+    ("softmax-no-max-shift", "extreme_logits_give_finite_probabilities"): "softmax_overflow",
+    ("sorted-by-class", "batches_mix_classes"): "sorted_by_class",
+    ("activation-on-the-class", "networks_are_independent"): "state_shared",
+    ("tail-dropped", "uses_every_example_once"): "tail_dropped",
+    ("square-matrices-not-transposed", "forward[sigmoid]"): "weights_guessed_by_shape",
+    ("batches-overlap", "batch_size_is_respected"): "wrong_batch_size",
+    ("shuffled-apart", "full_batch_update[sigmoid]"): "xy_shuffled_apart",
 }
 
 
@@ -643,3 +678,39 @@ def test_errors_in_single_precision_are_named_where_size_and_direction_are_a_sho
     failure = updates._less_than_single("a step", [error, error], found, right)
     assert failure.diagnosis == name
     assert f"is off by {error:.2g} in W1" in failure.message
+
+
+@pytest.mark.parametrize(("noise", "asked"), [(0.0, True), (1e-6, False)], ids=["float64", "float32"])
+def test_the_loss_that_is_differenced_is_the_submissions_own_unless_it_is_too_coarse(
+    monkeypatch, noise, asked
+):
+    seen = []
+
+    def answer(self, X):
+        seen.append(self.weights)
+        return oracle.probabilities(self.weights, X, self.problem.activation) + noise
+
+    monkeypatch.setattr(Answering, "predict_proba", answer)
+    assert differenced(lambda gradients: gradients) < 1e-6
+    # Once as it stands; then twice for each of eight tensors and each direction.
+    assert (len(seen) >= 17) if asked else (len(seen) == 1)
+
+
+@pytest.mark.parametrize(
+    "answer", ["loss, [g[..., None] for g in gradients]", "1 / 0"], ids=["another shape", "an error"]
+)
+def test_an_update_is_not_judged_where_the_gradient_cannot_be_compared(answer, tmp_path):
+    text = loader.text(case_named("classes"))
+    assert text.count("def loss_and_gradients(") == text.count("\ndef build(") == 1
+    inner = f"""
+    def loss_and_gradients(self, X, y):
+        loss, gradients = self.usual(X, y)
+        return {answer}
+
+
+def build("""
+    path = tmp_path / "shapes.py"
+    path.write_text(text.replace("def loss_and_gradients(", "def usual(").replace("\n\ndef build(", inner, 1))
+    found = run_file(path, only={"full_batch_update[tanh]"})["full_batch_update[tanh]"]
+    assert found.status is Status.SKIPPED
+    assert found.evidence["root"]["id"] == "gradients_shape[tanh]"

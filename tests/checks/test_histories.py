@@ -21,7 +21,7 @@ OUTSIDE = {
 }
 
 
-def judged(told, folder):
+def judged(told, folder, at_rate_0=""):
     text = loader.text(case_named("classes"))
     edits = {
         "        losses, accuracies = [], []\n": "        losses, accuracies, L = [], [], []\n",
@@ -30,6 +30,8 @@ def judged(told, folder):
             self._forward(X)
             L.append(self._loss(y))
             losses = {told}
+        elif {at_rate_0!r}:
+            losses = {at_rate_0 or "[]"}
         return {{"loss": losses""",
     }
     for old, new in edits.items():
@@ -64,3 +66,19 @@ def test_a_mean_over_all_epochs_is_called_one(tmp_path):
 def test_losses_measured_too_early_are_called_that(told, said, tmp_path):
     with pytest.raises(Failed, match=f"it is measured before {said}"):
         judged(told, tmp_path)
+
+
+@pytest.mark.parametrize("told", ["L", "[sum(L[:5]) / 5] * epochs"], ids=["each batch", "each epoch"])
+def test_at_rate_0_every_batch_may_be_told(told, tmp_path):
+    assert "loss" in judged("L", tmp_path, told)["checked"]
+
+
+@pytest.mark.parametrize(
+    "told",
+    ["[*L[:-1], 1.2 * L[-1]]", "[L[0]] * 10", "L[:-1]"],
+    ids=["a wrong batch", "one batch for all", "a batch is missing"],
+)
+def test_at_rate_0_batches_whose_means_are_not_the_loss_are_untrue(told, tmp_path):
+    with pytest.raises(Failed, match="while the weights stay as they are") as caught:
+        judged("L", tmp_path, told)
+    assert caught.value.diagnosis == "history_untrue"
