@@ -12,7 +12,7 @@ from harness.checks import context as context_module
 from harness.checks import contract, corners, determinism, ends, gradients, training, updates
 from harness.checks.context import DEEP, SMALL, SQUARE, Context, Failed, Problem
 from harness.checks.registry import TABLE, checks, rests_on
-from harness.checks.steps import problem_of
+from harness.checks.steps import Case, problem_of
 from harness.records import Status
 from harness.session import SubmissionFault
 from tests.checks.local import LocalSession, case_named, run_file, run_locally
@@ -714,3 +714,35 @@ def build("""
     found = run_file(path, only={"full_batch_update[tanh]"})["full_batch_update[tanh]"]
     assert found.status is Status.SKIPPED
     assert found.evidence["root"]["id"] == "gradients_shape[tanh]"
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "name"),
+    [("P.astype(np.float16)", "float16"), ("P.round(2)", "bfloat16"), ("P * 0.8", None)],
+)
+def test_answers_that_are_coarse_for_float32_weights_alone_are_named_by_their_size(spoilt, name, tmp_path):
+    text = loader.text(case_named("classes"))
+    edits = {
+        "    def set_weights(self, weights):\n": "    def set_weights(self, weights):\n"
+        "        self.coarse = weights[0].dtype == np.float32\n",
+        "    def predict_proba(self, X):\n": "    def predict_proba(self, X):\n"
+        f"        P = self.usual(X)\n        return {spoilt} if getattr(self, 'coarse', False) else P\n\n"
+        "    def usual(self, X):\n",
+    }
+    for old, new in edits.items():
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    path = tmp_path / "coarse.py"
+    path.write_text(text)
+    ctx = Context(session=LocalSession(path), seed=0, part="scratch")
+    with pytest.raises(Failed, match="with float32 weights predict_proba is off by") as caught:
+        updates.single_precision(ctx)
+    assert caught.value.diagnosis == name
+    assert caught.value.message.endswith(f"the size of {name}'s rounding" if name else "it is right")
+
+
+def test_a_step_is_described_by_what_it_is_made_with():
+    plain = Case(activation="tanh", learning_rate=0.1)
+    assert plain.text == "1 full-batch step of sgd (tanh, learning rate 0.1)"
+    more = replace(plain, steps=8, batches=4, weight_decay=0.01, optimizer="adam")
+    assert more.text == "8 4-batches-an-epoch steps of adam (tanh, learning rate 0.1, weight decay 0.01)"
