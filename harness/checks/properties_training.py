@@ -49,7 +49,7 @@ def weight_decay_zero_is_none(ctx: Context) -> Evidence:
 
 def a_fit_leaves_nothing_behind(ctx: Context) -> Evidence:
     """After a training with weight decay and another learning rate, given the old weights again, loss,
-    gradients and a step are what they were.
+    gradients and a step are what they were; a step is also the same after gradients were asked for.
     """
     return for_all(ctx, _left_behind, rows=ROWS, rate=(1, 8), most=4)
 
@@ -68,7 +68,10 @@ def _left_behind(case: Case) -> None:
     problem, rate = case.problem, 0.05 * case["rate"]
     loss, gradients = case.evaluate()
     step = _moved(case, learning_rate=rate)
-    _no_gradient_left(case, step, [-rate * g for g in gradients])
+    asked = _moved(case, learning_rate=rate, asking=True)
+    for found in (step, asked):
+        _no_gradient_left(case, found, [-rate * g for g in gradients])
+    _same_steps(case, asked, step, "moved after loss_and_gradients of the same rows, without that question")
     try:
         _moved(case, learning_rate=OTHER_RATE, weight_decay=DECAY)
     except SubmissionFault as fault:
@@ -253,11 +256,17 @@ def _no_decay(case: Case) -> None:
     _same_steps(case, decayed, plain, "moved with weight_decay=0, without it")
 
 
-def _moved(case: Case, *, learning_rate: float, epochs: int = 1, fits: int = 1, **more: Any) -> list[Float]:
-    """The displacement of every tensor, by full-batch epochs from the case's weights."""
+def _moved(
+    case: Case, *, learning_rate: float, epochs: int = 1, fits: int = 1, asking: bool = False, **more: Any
+) -> list[Float]:
+    """The displacement of every tensor, by full-batch epochs from the case's weights; ``asking`` for the
+    gradients first.
+    """
     problem, model = case.problem, case.model
     model.set_weights(problem.weights)
     before = as_float64(model.get_weights(), problem.weights, "get_weights()")
+    if asking:
+        model.loss_and_gradients(problem.X, problem.y)
     for _ in range(fits):
         model.fit(
             problem.X,

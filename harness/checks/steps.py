@@ -93,6 +93,7 @@ class Case:
         kind = "full-batch" if self.batches == 1 else f"{self.batches}-batches-an-epoch"
         options = f"{self.activation}, learning rate {self.learning_rate:g}"
         options += f", weight decay {self.weight_decay:g}" if self.weight_decay else ""
+        options += f", network {'-'.join(map(str, self.start.layer_sizes))}" if self.start else ""
         return f"{self.steps} {kind} step{plural} of {self.optimizer} ({options})"
 
 

@@ -45,6 +45,7 @@ from harness.checks.steps import (
     distance,
     expected,
     fitted,
+    named,
     own_gradient,
     problem_of,
     require_right_gradient,
@@ -70,6 +71,19 @@ def full_batch_update(ctx: Context, activation: str) -> Evidence:
     """One epoch on one full batch moves the weights by -learning_rate x gradient, at two learning rates."""
     cases = [Case(activation=activation, learning_rate=rate) for rate in RATES]
     return {"error": max(compare(ctx, case, by_rates) for case in cases)}
+
+
+def other_networks_are_trained(ctx: Context) -> Evidence:
+    """A full-batch step moves every tensor as float64 does in networks of one to five layers, too."""
+    activation = ctx.one_activation
+    require_right_gradient(ctx, activation)
+    problems = ctx.deep_problems(activation)
+    if not problems:
+        raise NotApplicable("no network of another depth can be built")
+    cases = [
+        Case(activation=activation, learning_rate=0.1, rows=len(start.X), start=start) for start in problems
+    ]
+    return {"error": max(compare(ctx, case, named) for case in cases)}
 
 
 def large_gradient(ctx: Context) -> Evidence:

@@ -1,8 +1,8 @@
 """Inert stand-ins for packages that draw, log or download: imported like the real ones, they do nothing.
 
 Plotting, logging and progress bars are always replaced (nobody looks while grading); data sets and viewers
-only where they are missing. What was replaced is reported. A few helpers that training loops really use work
-as the real ones do: splitting, one-hot labels, accuracy.
+only where they are missing. What was replaced is reported. Helpers that training loops really use work as the
+real ones do (see ``helpers.py``).
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from harness.worker import helpers
 from harness.worker.scan import FRAMEWORKS, is_helper, leads_to_helper
 
 ALWAYS = {
@@ -114,42 +113,8 @@ class Progress:
         return Inert(f"tqdm.{name}")
 
 
-def _accuracy_score(y_true: Any, y_pred: Any) -> float:
-    return float(np.mean(np.asarray(y_true) == np.asarray(y_pred)))
-
-
-def _confusion_matrix(y_true: Any, y_pred: Any) -> Any:
-    true, predicted = np.asarray(y_true, dtype=int), np.asarray(y_pred, dtype=int)
-    counts = np.zeros((int(max(true.max(), predicted.max())) + 1,) * 2, dtype=int)
-    np.add.at(counts, (true, predicted), 1)
-    return counts
-
-
-def _to_categorical(y: Any, num_classes: int | None = None, dtype: str = "float32") -> Any:
-    labels = np.asarray(y, dtype=int).reshape(-1)
-    return np.eye(num_classes or int(labels.max()) + 1, dtype=dtype)[labels]
-
-
-def _train_test_split(*arrays: Any, test_size: Any = None, random_state: Any = None, **_: Any) -> list[Any]:
-    count = len(arrays[0])
-    share = 0.25 if test_size is None else test_size
-    held = int(np.ceil(share * count)) if isinstance(share, float) else int(share)
-    order = np.random.RandomState(random_state).permutation(count)
-    return [np.asarray(a)[part] for a in arrays for part in (order[held:], order[:held])]
-
-
-def _shuffle(*arrays: Any, random_state: Any = None, **_: Any) -> Any:
-    order = np.random.RandomState(random_state).permutation(len(arrays[0]))
-    shuffled = [np.asarray(a)[order] for a in arrays]
-    return shuffled[0] if len(shuffled) == 1 else shuffled
-
-
 WORKING: dict[str, Any] = {
-    "accuracy_score": _accuracy_score,
-    "confusion_matrix": _confusion_matrix,
-    "to_categorical": _to_categorical,
-    "train_test_split": _train_test_split,
-    "shuffle": _shuffle,
+    **helpers.WORKING,
     "tqdm": Progress,
     "tqdm_notebook": Progress,
     "trange": lambda *args, **kwargs: Progress(range(*args)),

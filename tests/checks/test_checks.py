@@ -33,6 +33,7 @@ CAUGHT = {
     "full_batch_update[tanh]": "update-twice",
     "ten_steps[tanh]": "momentum-spurious",
     "large_gradient": "gradient-norm-clipped",
+    "other_networks_are_trained": "layers-beyond-the-fourth-frozen",
     "single_precision": "autocast-bfloat16",
     "trains_to_the_last_epoch": "early-stopping",
     "learning_rate_zero": "init-again-each-fit",
@@ -89,6 +90,8 @@ NAMED = {
     ("no-shuffle", "reshuffles_every_epoch"): "no_shuffle",
     ("no-shuffle-batches-only", "reshuffles_every_epoch"): "batches_never_mixed",
     ("first-epoch-in-order", "reshuffles_every_epoch"): "first_epoch_not_shuffled",
+    ("layers-beyond-the-fourth-frozen", "other_networks_are_trained"): "frozen_layer_5",
+    ("zero-grad-after-step-torch", "a_fit_leaves_nothing_behind"): "gradient_accumulated",
     ("blocks-averaged", "many_rows_are_used_whole"): "block_means_averaged",
     ("init-constant", "same_seed_same_weights"): None,  # seeds 5 and 6 give the same, for another reason
     ("logits-clipped", "loss_when_confidently_wrong"): "logits_clipped",

@@ -475,6 +475,27 @@ class DecayForEver(Network):
         super().fit(X, y, weight_decay=self.decay, **options)
 
 
+@broken("a_fit_leaves_nothing_behind", "gradient_accumulated")
+class GradientOfTheQuestionLeft(Network):
+    left = None
+
+    def set_weights(self, weights):
+        super().set_weights(weights)
+        self.left = None
+
+    def loss_and_gradients(self, X, y):
+        loss, gradients = super().loss_and_gradients(X, y)
+        if self.left is not None:
+            gradients, self.left = [a + b for a, b in zip(gradients, self.left)], None
+        else:
+            self.left = gradients
+        return loss, gradients
+
+    def fit(self, X, y, **options):
+        super().fit(X, y, **options)
+        self.left = None
+
+
 @broken("shifting_the_logits_changes_no_loss", "loss_overflow")
 class LossWithoutShift(Network):
     def mean_loss(self, z, y):

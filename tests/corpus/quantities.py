@@ -472,6 +472,22 @@ def after_decay(build: Build, activation: str) -> float:
     return error + displaced(model, weights, expected)
 
 
+def step_after_question(build: Build, activation: str) -> float:
+    """A step after loss and gradients were asked for, with no set_weights between."""
+    weights, (X, y) = draw(), batch(8)
+    model = posed(build, activation, weights)
+    model.loss_and_gradients(X, y)
+    model.fit(X, y, epochs=1, batch_size=8, learning_rate=0.1)
+    return displaced(model, weights, Right(weights, activation).train([(X, y)], lr=0.1))
+
+
+def step_deep(build: Build, activation: str) -> float:
+    """A step of a network of six layers."""
+    sizes = (9, 8, 7, 6, 8, 7, 5)
+    weights, (X, y) = draw(sizes), batch(8, sizes)
+    return _one_step(build, activation, weights, X, y, lr=0.1)
+
+
 def worse_again(build: Build, activation: str) -> float:
     """Trainings whose loss goes up and down end with the last epoch's weights, whichever was best."""
     total = 0.0
@@ -703,6 +719,8 @@ UPDATES: tuple[Quantity, ...] = (
     step_rate,
     step_steep,
     step_single,
+    step_deep,
+    step_after_question,
     standstill,
     decay,
     decay_batches,
