@@ -70,6 +70,8 @@ def _raise_walls(policy: Policy) -> tuple[str, ...]:
     parent = os.getppid()
     if policy.backend == "bubblewrap":
         raised += [name for name in ("mounts", "network_namespace", "process_namespace") if policy.has(name)]
+        # Bubblewrap makes one where it is not root, and cannot do without: it is never switched off.
+        raised += [] if os.geteuid() == 0 else ["user_namespace"]
     if policy.backend == "landlock" and policy.has("guardian"):
         _start_guardian()
         raised.append("guardian")

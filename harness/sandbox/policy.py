@@ -15,6 +15,7 @@ WALLS = (
     "mounts",  # bubblewrap: a file system made of what the policy names, read-only
     "network_namespace",  # bubblewrap: an empty network, abstract sockets included
     "process_namespace",  # bubblewrap: no other process exists, and all die with the first
+    "user_namespace",  # bubblewrap, unless root runs it: nobody outside can be traced or read about
     "landlock",  # the kernel's path, signal and abstract-socket rules, for the process and its children
     "seccomp",  # system calls that no submission needs are refused
     "user",  # root only: a user of its own, without capabilities

@@ -55,6 +55,7 @@ class Probe:
 
 _FILES = ("mounts", "landlock")
 _PROCESSES = ("process_namespace", "landlock", "user", "seccomp")
+_LOOKING = ("process_namespace", "user_namespace", "landlock", "user")
 
 
 def probes() -> tuple[Probe, ...]:
@@ -104,7 +105,7 @@ def probes() -> tuple[Probe, ...]:
             description="send to a Unix socket from a socket pair",
         ),
         Probe(
-            name="trace", attempt="trace", walls=_PROCESSES, arguments={"pid": "$victim"},
+            name="trace", attempt="trace", walls=(*_LOOKING, "seccomp"), arguments={"pid": "$victim"},
             description="take control of a process of the grader's user",
         ),
         Probe(
@@ -112,11 +113,11 @@ def probes() -> tuple[Probe, ...]:
             arguments={"pid": "$victim"}, description="signal a process of the grader's user",
         ),
         Probe(
-            name="read_environment", attempt="read_file", walls=("process_namespace", "landlock", "user"),
+            name="read_environment", attempt="read_file", walls=_LOOKING,
             arguments={"path": "$victim_environment"}, description="read another process's environment",
         ),
         Probe(
-            name="read_memory", attempt="read_file", walls=("process_namespace", "landlock", "user"),
+            name="read_memory", attempt="read_file", walls=_LOOKING,
             arguments={"path": "$victim_maps"}, description="read another process's memory map",
         ),
         Probe(
