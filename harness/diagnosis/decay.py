@@ -119,6 +119,20 @@ def _forms(path: Trajectory) -> Iterator[tuple[str, str, Step]]:
             moved = [w - rate * g for w, g in zip(weights, gradients)]
             return [w * (1.0 - rate * asked) if i in d else w for i, w in enumerate(moved)]
 
+        def again(number: int, weights: Weights, gradients: Weights, d: frozenset[int] = decayed) -> Weights:
+            moved = [
+                w - rate * (g + (asked * w if i in d else 0.0))
+                for i, (w, g) in enumerate(zip(weights, gradients))
+            ]
+            return [w * (1.0 - rate * asked) if i in d else w for i, w in enumerate(moved)]
+
+        yield (
+            "weight_decay_again",
+            "the weights decay once more after the update: by decay that is there too, or an update for "
+            "an empty batch (range(n // batch_size + 1))",
+            again,
+        )
+
         yield "weight_decay_after_update", "the updated weights decay: decay those before the update", after
 
         def norm(number: int, weights: Weights, gradients: Weights, d: frozenset[int] = decayed) -> Weights:

@@ -26,7 +26,10 @@ def targets(path: Trajectory, net: Pass, found: Weights) -> Iterator[Hypothesis]
     if (counts.sum(axis=1) == 1).all():
         labels = counts.argmax(axis=1)
         renamed = {int(c): set(labels[net.y == c].tolist()) for c in np.unique(net.y)}
-        if all(len(names) == 1 for names in renamed.values()) and (labels != net.y).any():
+        # Numbered anew among those that are there: that has its own name among the mistakes of the loss.
+        anew = np.searchsorted(np.unique(net.y), net.y)
+        one_each = all(len(names) == 1 for names in renamed.values())
+        if one_each and (labels != net.y).any() and (labels != anew).any():
             listed = ", ".join(f"{c} as {min(names)}" for c, names in renamed.items() if names != {c})
             shifted = len(np.unique((labels - net.y) % net.classes)) == 1
             yield hypothesis(

@@ -92,6 +92,8 @@ NAMED = {
     ("first-epoch-in-order", "reshuffles_every_epoch"): "first_epoch_not_shuffled",
     ("layers-beyond-the-fourth-frozen", "other_networks_are_trained"): "frozen_layer_5",
     ("zero-grad-after-step-torch", "a_fit_leaves_nothing_behind"): "gradient_accumulated",
+    ("empty-batch-decays", "weight_decay[sigmoid]"): "weight_decay_again",
+    ("labels-numbered-anew-in-fit", "full_batch_update[tanh]"): "labels_renumbered",
     ("blocks-averaged", "many_rows_are_used_whole"): "block_means_averaged",
     ("init-constant", "same_seed_same_weights"): None,  # seeds 5 and 6 give the same, for another reason
     ("logits-clipped", "loss_when_confidently_wrong"): "logits_clipped",
