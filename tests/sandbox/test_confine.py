@@ -13,9 +13,11 @@ from tests.sandbox.conftest import Run, confined
 
 def test_confine_names_the_walls_it_raised(run: Run, backend: Backend) -> None:
     walls = set(run("print(*walls)").stdout.split())
-    expected = {"limits", "landlock", "seccomp"} | ({"user"} if os.geteuid() == 0 else set())
+    root = os.geteuid() == 0
+    expected = {"limits", "landlock", "seccomp"} | ({"user"} if root else set())
     expected |= {
-        "bubblewrap": {"mounts", "network_namespace", "process_namespace"},
+        "bubblewrap": {"mounts", "network_namespace", "process_namespace"}
+        | (set() if root else {"user_namespace"}),
         "landlock": {"guardian"},
     }[backend.name]
     assert walls == expected
