@@ -759,3 +759,11 @@ def test_a_step_is_described_by_what_it_is_made_with():
     assert plain.text == "1 full-batch step of sgd (tanh, learning rate 0.1)"
     more = replace(plain, steps=8, batches=4, weight_decay=0.01, optimizer="adam")
     assert more.text == "8 4-batches-an-epoch steps of adam (tanh, learning rate 0.1, weight decay 0.01)"
+
+
+@pytest.mark.parametrize("seed", [20110, 20125])
+@pytest.mark.parametrize("case", ["float32-arrays", "torch-float32"])
+def test_courses_that_multiply_rounding_are_not_asked_of_float32(case, seed, tmp_path):
+    """In the first course that turns, with these draws, right float32 code ends at no epoch's weights."""
+    session = LocalSession(loader.materialise(case_named(case), tmp_path))
+    ends.ends_with_the_last_epoch(Context(session=session, seed=seed, part="scratch"))
