@@ -20,8 +20,8 @@ RATES = (1.0, 0.7)  # at which a small tanh network on a few rows gets better an
 LONGEST = 16  # epochs
 NEAR = 0.02  # of the way to the next nearest epoch's weights
 # Such courses multiply rounding, and some take float32 code anywhere. So three more start with each, whose
-# weights are shaken at every step by eight times float32's rounding. Over 200 draws right float32 code drifted
-# at most 0.8 times as far as the farthest of these, which may drift so much of the same way.
+# weights are shaken at every step by eight times float32's rounding. Over 200 draws right float32 code
+# drifted at most 0.8 times as far as the farthest of these, which may drift so much of the same way.
 SHADOWS, SHAKEN, STEADY = 3, 8 * FLOAT32_EPS, 5e-3
 DRAWS = 40  # of problems; two in three have what is looked for
 RESTORED = Diagnosis(
