@@ -25,6 +25,7 @@ from difflib import unified_diff
 from pathlib import Path
 from queue import SimpleQueue
 
+from harness.threads import THREAD_VARIABLES
 from tests.validate.rates import rate
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,7 +43,6 @@ TESTS = (
 LEFT_OUT = ("Shift", "Bit", "_FloorDiv", "_Pow", "_Mod")
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow")
 SECONDS_AT_MOST = 900.0  # of the tests of one mutant, which may loop for ever
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,7 +212,7 @@ def attempt(copy: Path, mutant: Mutant, reach: Reach) -> Trial | None:
 
 def _environment(**more: str) -> dict[str, str]:
     # No bytecode: a file that is changed twice within a second would be taken for the one before.
-    return {**os.environ, **dict.fromkeys(THREADS, "1"), "PYTHONDONTWRITEBYTECODE": "1", **more}
+    return {**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1"), "PYTHONDONTWRITEBYTECODE": "1", **more}
 
 
 def copy_of_the_tree(folder: Path) -> Path:

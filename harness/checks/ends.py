@@ -163,11 +163,11 @@ def _steady(course: _Course, rng: np.random.Generator) -> tuple[int, int] | None
     if not any(course.turns()):
         return None
     problem, drifts = course.problem, np.zeros(LONGEST + 1)
+    asked = (problem.X, problem.y, problem.activation)
     for _ in range(SHADOWS):
         weights = list(problem.weights)
         for epoch in range(1, LONGEST + 1):
             weights = [w * (1.0 + SHAKEN * rng.standard_normal(w.shape)) for w in weights]
-            asked = (problem.X, problem.y, problem.activation)
             weights = next(oracle.sgd(weights, *asked, learning_rate=course.rate))
             away = _distances(weights, course.path)
             drifts[epoch] = max(drifts[epoch], away[epoch] / np.delete(away, epoch).min())

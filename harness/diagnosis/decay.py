@@ -36,10 +36,7 @@ def _once_an_epoch(path: Trajectory) -> Iterator[Hypothesis]:
                 place: int = place,
             ) -> Weights:
                 strength = asked if number % batches == place else 0.0
-                return [
-                    w - rate * (g + (strength * w if i in d else 0.0))
-                    for i, (w, g) in enumerate(zip(weights, gradients))
-                ]
+                return _step(weights, gradients, rate, strength, d)
 
             yield hypothesis(
                 "weight_decay_once_an_epoch",
@@ -64,6 +61,16 @@ def _once_an_epoch(path: Trajectory) -> Iterator[Hypothesis]:
                 f"weights decay once, at the end of the epoch{how}: every update should",
                 lambda step=afterwards: path.run(step),  # type: ignore[misc]
             )
+
+
+def _step(
+    weights: Weights, gradients: Weights, rate: float, strength: float, decayed: frozenset[int]
+) -> Weights:
+    """One step of gradient descent in which ``decayed`` tensors decay."""
+    return [
+        w - rate * (g + (strength * w if i in decayed else 0.0))
+        for i, (w, g) in enumerate(zip(weights, gradients))
+    ]
 
 
 def _wrong_strengths(path: Trajectory, run: Callable[..., Weights]) -> Iterator[Hypothesis]:
@@ -120,10 +127,7 @@ def _forms(path: Trajectory) -> Iterator[tuple[str, str, Step]]:
             return [w * (1.0 - rate * asked) if i in d else w for i, w in enumerate(moved)]
 
         def again(number: int, weights: Weights, gradients: Weights, d: frozenset[int] = decayed) -> Weights:
-            moved = [
-                w - rate * (g + (asked * w if i in d else 0.0))
-                for i, (w, g) in enumerate(zip(weights, gradients))
-            ]
+            moved = _step(weights, gradients, rate, asked, d)
             return [w * (1.0 - rate * asked) if i in d else w for i, w in enumerate(moved)]
 
         yield (
@@ -148,10 +152,7 @@ def _forms(path: Trajectory) -> Iterator[tuple[str, str, Step]]:
                 number: int, weights: Weights, gradients: Weights, d: frozenset[int] = decayed
             ) -> Weights:
                 strength = asked if number == 0 else 0.0
-                return [
-                    w - rate * (g + (strength * w if i in d else 0.0))
-                    for i, (w, g) in enumerate(zip(weights, gradients))
-                ]
+                return _step(weights, gradients, rate, strength, d)
 
             yield "weight_decay_once", "weights decay in the first step alone", once
 

@@ -54,9 +54,9 @@ def grade(
     """Grade every plan and return the verdicts in the plans' order.
 
     ``shared``: two workers share the checks of each submission. ``pool`` runs the units (default: one worker
-    process a core), ``control`` stores them and may end the
-    grading early, ``runs`` is the file of calibration runs (default: the bundled one). ``report`` hears of
-    each unit that ends, with its outcome and whether it came from the store.
+    process a core), ``control`` stores them and may end the grading early, ``runs`` is the file of
+    calibration runs (default: the bundled one). ``report`` hears of each unit that ends, with its outcome
+    and whether it came from the store.
     """
     distributions = reference_distributions(spec, plans, runs)
     gathered = {plan.submission.name: _Gathered(plan) for plan in plans}

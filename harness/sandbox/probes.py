@@ -54,7 +54,6 @@ class Probe:
 
 
 _FILES = ("mounts", "landlock")
-_PROCESSES = ("process_namespace", "landlock", "user", "seccomp")
 _LOOKING = ("process_namespace", "user_namespace", "landlock", "user")
 
 
@@ -109,7 +108,8 @@ def probes() -> tuple[Probe, ...]:
             description="take control of a process of the grader's user",
         ),
         Probe(
-            name="signal", attempt="send_signal", walls=_PROCESSES, landlock_since=landlock.SCOPE_SINCE,
+            name="signal", attempt="send_signal", walls=("process_namespace", "landlock", "user", "seccomp"),
+            landlock_since=landlock.SCOPE_SINCE,
             arguments={"pid": "$victim"}, description="signal a process of the grader's user",
         ),
         Probe(
