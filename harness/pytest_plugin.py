@@ -7,8 +7,9 @@ submissions is executed. A folder of submissions is one named ``submissions``, o
 
 from __future__ import annotations
 
+import gc
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -98,6 +99,17 @@ def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Col
     return None
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect garbage again after the nodes of a class, which all stay: looking through them is wasted."""
+    enabled = gc.isenabled()
+    try:
+        return (yield)
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """End the submissions' processes."""
     state = session.config.stash.get(STATE, None)
@@ -149,6 +161,7 @@ class SubmissionsFolder(_Apart, pytest.File):
         """Yield a node for each submission, found by names and manifests."""
         from harness.submission import discover
 
+        gc.disable()  # until pytest_collection ends
         grading = _grading(self.config)
         for submission in discover([self.path]):
             node: SubmissionNode = SubmissionNode.from_parent(self, path=submission.path.absolute())

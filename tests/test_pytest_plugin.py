@@ -70,6 +70,15 @@ def test_a_check_asked_for_alone_still_finds_what_it_rests_on(course):
     assert "rests on gradients[relu]" in done.stdout
 
 
+def test_garbage_is_collected_again_after_a_class_was_found(course):
+    code = "import gc, pytest; pytest.main(['submissions', '--collect-only', '-q']); print(gc.isenabled())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=course, capture_output=True, text=True, timeout=300, check=True
+    )
+    assert "numpy_reference.py::" in done.stdout
+    assert done.stdout.splitlines()[-1] == "True"
+
+
 def test_one_submission_and_one_check_can_be_named(course):
     done = run(course, "submissions/wrong_bias.py::gradients[tanh]", "--profile", "quick", "-q")
     assert "1 failed" in done.stdout, done.stdout + done.stderr
