@@ -101,9 +101,15 @@ def _trees(entry: Path, folder: Path | None) -> list[ast.Module]:
 def _may_tell(source: bytes) -> bool:
     """Whether source may import something that tells more than NumPy: parsing it takes milliseconds.
 
-    Python takes other letters for the same name, and other encodings for the same letters.
+    Python takes other letters for the same name, and other encodings for the same letters. The module's name
+    stands in one line with ``import`` or ``from``, and a backslash joins lines.
     """
-    return not source.isascii() or b"coding" in source or any(name in source for name in TELLING)
+    if not source.isascii() or b"coding" in source:
+        return True
+    lines = b"\n".join(source.splitlines()).replace(b"\\\n", b" ").split(b"\n")
+    return any(
+        (b"import" in line or b"from" in line) and any(name in line for name in TELLING) for line in lines
+    )
 
 
 def _beside(path: Path, folder: Path, name: str) -> list[Path]:

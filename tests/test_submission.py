@@ -309,8 +309,23 @@ def test_a_framework_in_another_encoding_is_found(tmp_path):
     assert found(tmp_path)["ada"].part == "package"
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import\\\n torch.nn",
+        "import numpy as np, \\\r\n  torch.nn as nn",
+        "from\\\rtorch import(\r nn)",
+        "x = 1;import\ttorch.nn",
+    ],
+)
+def test_a_framework_is_found_however_its_import_is_written(tmp_path, line):
+    (tmp_path / "ada.py").write_bytes(f"{line}\n{CODE}".encode())
+    (tmp_path / "bob.py").write_bytes(f"def f():\r  {line}\r".encode())
+    assert {submission.part for submission in found(tmp_path).values()} == {"package"}
+
+
 def test_source_that_cannot_tell_more_than_numpy_is_not_parsed(tmp_path, monkeypatch):
-    (tmp_path / "ada.py").write_text("import numpy as np\n" + CODE)
+    (tmp_path / "ada.py").write_text("import numpy as np  # imports nothing else\nX = 'torch.optim'\n" + CODE)
     (tmp_path / "bob.py").write_text("import numpy as np\nfrom scipy.special import expit\n" + CODE)
     parsed = []
     monkeypatch.setattr(parts.ast, "parse", lambda source: parsed.append(source) or ast.Module([], []))
