@@ -58,6 +58,7 @@ class Session:
         self._process: Process | None = None
         self._load_fault: SubmissionFault | None = None
         self.memory_order: Literal["C", "F"] = "C"  # of the arrays that the submission is given
+        self.refills = False  # whether new rows come in the array of the rows before, where they fit in it
         self._kept: dict[int, list[Array]] = {}  # what the worker still has, the latest used last
         self._due: tuple[int, list[Array]] | None = None
         self._slots = 0
@@ -101,6 +102,8 @@ class Session:
         more: dict[str, Any] = {"first": first} if first else {}
         if self.memory_order == "F":
             more["order"] = "F"
+        if self.refills:
+            more["refill"] = True
         start = time.monotonic()
         try:
             return process.call(

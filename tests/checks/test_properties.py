@@ -96,11 +96,20 @@ class Session:
 
     def __init__(self, kind, only=None):
         self.kind, self.only, self.calls = kind, only, 0
+        self.refills, self.X = False, np.empty(0)
 
     def build(self, layer_sizes, activation, seed):
         if self.only is not None and tuple(layer_sizes) != self.only:
             raise SubmissionFault(Status.ERROR, "no other network")
         return Model(self, self.kind(list(layer_sizes), activation, seed))
+
+    def rows(self, X):
+        """As the worker: the same rows are the same array, and others too where it is to be filled anew."""
+        if self.refills and self.X.shape == X.shape:
+            self.X[...] = X
+        elif not np.array_equal(self.X, X):
+            self.X = X.copy()
+        return self.X
 
 
 class Model:
@@ -112,6 +121,8 @@ class Model:
     def __getattr__(self, verb):
         def call(*args, **options):
             self.session.calls += 1
+            if verb in ("predict_proba", "loss_and_gradients"):
+                args = self.session.rows(args[0]), *args[1:]
             with np.errstate(all="ignore"):
                 return getattr(self.network, verb)(*args, **options)
 
@@ -156,6 +167,20 @@ class KeepsItsAnswer(Network):
     def predict_proba(self, X):
         if not np.array_equal(getattr(self, "X", None), X):
             self.X, self.P = X, super().predict_proba(X)
+        return self.P
+
+
+@broken("a_new_question_gets_a_new_answer", "answer_kept")
+class KeepsItsAnswerByArray(Network):
+    asked = None
+
+    def set_weights(self, weights):
+        super().set_weights(weights)
+        self.asked = None
+
+    def predict_proba(self, X):
+        if X is not self.asked:
+            self.asked, self.P = X, super().predict_proba(X)
         return self.P
 
 

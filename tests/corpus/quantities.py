@@ -238,6 +238,16 @@ def asked_again(build: Build, activation: str) -> float:
     return deviation(model.predict_proba(X), expected)
 
 
+def filled_anew(build: Build, activation: str) -> float:
+    """The probabilities of rows written into the array that was asked about before."""
+    weights, X = draw(), batch(8)[0]
+    model = posed(build, activation, weights)
+    model.predict_proba(X)
+    X[...] = X[::-1].copy()
+    expected = torch.softmax(Right(weights, activation).logits(X), dim=1).detach().numpy()
+    return deviation(model.predict_proba(X), expected)
+
+
 def deep(build: Build, activation: str) -> float:
     """The weights of eleven layers come back as they were given, and are used in that order."""
     weights, X = draw((9, 8, 7, 9, 6, 8, 7, 6, 9, 8, 7, 5)), batch(8)[0]
@@ -704,6 +714,7 @@ CALLS: tuple[Quantity, ...] = (
     repeated,
     beside,
     asked_again,
+    filled_anew,
     deep,
     loss,
     loss_extreme,

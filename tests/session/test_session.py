@@ -313,6 +313,22 @@ def test_arrays_come_in_the_memory_order_asked_for(opened):
         assert model.predict_proba(X).tolist() == [[expected, expected]] * 4
 
 
+def test_new_rows_come_in_the_array_of_the_rows_before_where_asked_for(opened):
+    body = """
+        seen = self.__dict__.setdefault("seen", [])
+        seen.append(X)
+        return np.array([[len({id(x) for x in seen}), X[0, 0]]] * len(X))
+    """
+    session = opened(net(body))
+    model = session.build([3, 2], "tanh", 0)
+    model.predict_proba(np.zeros((4, 3)))
+    session.refills = True
+    assert model.predict_proba(np.ones((4, 3)))[0].tolist() == [1.0, 1.0]
+    assert model.predict_proba(np.full((5, 3), 2.0))[0].tolist() == [2.0, 2.0]  # they do not fit in it
+    session.refills = False
+    assert model.predict_proba(np.full((5, 3), 3.0))[0].tolist() == [3.0, 3.0]
+
+
 def test_what_a_question_writes_into_its_rows_is_seen_though_they_were_asked_about_before(opened):
     body = """
         self.asked = getattr(self, "asked", 0) + 1
