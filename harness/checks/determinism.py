@@ -59,9 +59,16 @@ def same_seed_same_weights(ctx: Context) -> Evidence:
 def same_seed_same_training(ctx: Context) -> Evidence:
     """Building and training twice with one seed gives the same weights, in one process and in two."""
     activation = ctx.activations[-1]
-    found = [_trained(ctx, activation), _trained(ctx, activation)]
+    (start, first), (start_again, second) = _trained(ctx, activation), _trained(ctx, activation)
+    for name, a, b in zip(tensor_names(len(start)), start, start_again):
+        if not np.array_equal(a, b):
+            raise Failed(
+                f"a network starts with another {name} (by up to {np.abs(a - b).max():.2g}) once one of the "
+                "same seed has been trained: both hold the same array",
+                diagnosis="state_shared",
+            )
     ctx.session.restart()
-    found.append(_trained(ctx, activation))
+    found = [first, second, _trained(ctx, activation)[1]]
     for other, where in ((found[1], "in one process"), (found[2], "in two processes")):
         for name, a, b in zip(tensor_names(len(other)), found[0], other):
             # Not bit for bit: sums of arrays that lie elsewhere in memory may round differently.
@@ -273,12 +280,14 @@ def _truth(name: str, values: Float, allowed: tuple[float, ...], said: str) -> N
         )
 
 
-def _trained(ctx: Context, activation: str) -> list[Float]:
+def _trained(ctx: Context, activation: str) -> tuple[list[Float], list[Float]]:
+    """The weights before and after training a new network."""
     sizes = ctx.work_network(activation)
     problem: Problem = ctx.problem(sizes, activation, 30, "determinism")
     model = ctx.session.build(sizes, activation, 21)
+    start = as_float64(model.get_weights(), problem.weights, "get_weights()")
     model.fit(problem.X, problem.y, epochs=2, batch_size=7, learning_rate=0.05)
-    return as_float64(model.get_weights(), problem.weights, "get_weights() after fit")
+    return start, as_float64(model.get_weights(), problem.weights, "get_weights() after fit")
 
 
 def _doubled(first: list[Any], again: list[Any]) -> bool:

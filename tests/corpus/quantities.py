@@ -647,6 +647,27 @@ def long(build: Build, activation: str) -> float:
 # --- Initialisation, seeds, history ---
 
 
+def trained_again(build: Build, activation: str) -> float:
+    """Training twice with one seed: the same weights."""
+    weights, (X, y) = draw(), batch(12)
+    found = []
+    for _ in range(2):
+        model = posed(build, activation, weights, 3)
+        model.fit(X, y, epochs=2, batch_size=5, learning_rate=0.5)
+        found.append([np.array(w, dtype=np.float64) for w in model.get_weights()])
+    return deviations(*found)
+
+
+def anew(build: Build, activation: str) -> float:
+    """The weights of a network that is built once another of its seed was trained."""
+    X, y = batch(12)
+    model = build(list(SIZES), activation, 3)
+    expected = [np.array(w, dtype=np.float64) for w in model.get_weights()]
+    model.fit(X, y, epochs=2, batch_size=5, learning_rate=0.1)
+    found = [np.asarray(w, dtype=np.float64) for w in build(list(SIZES), activation, 3).get_weights()]
+    return deviations(found, expected)
+
+
 def initial(build: Build, activation: str) -> float:
     """Weights are Glorot uniform, biases zero, layers and seeds independent, the same seed the same."""
     sizes = (90, 80, 70, 60, 50)
@@ -758,6 +779,8 @@ TRAININGS: tuple[Quantity, ...] = (
     order,
     tail,
     pairs,
+    trained_again,
+    anew,
     initial,
     history,
     history_falling,
