@@ -33,6 +33,10 @@ DEPTHS = ((9, 10), (9, 12, 10), (9, 12, 7, 10), (9, 12, 7, 8, 10), (9, 12, 7, 8,
 DEEP = (9, 12, 7, 11, 8, 12, 9, 11, 7, 12, 8, 10)
 MOST_SQUARE = 64  # inputs: as many rows as the report's network has inputs would cost too much
 ONE_UNIT = (9, 1, 10)  # its second matrix has one row, like a bias that is kept as a matrix
+# Between two seeds: with it they have the remainders of many divisors and their last digits, decimal and
+# binary, in common. Below 2^31, as NumPy's seeds must be below 2^32.
+ALIKE = 2**8 * 3**2 * 5**3 * 7 * 11 * 13
+TWO_CLASSES = (9, 8, 2)  # softmax of two logits is a sigmoid of their difference, not of either
 SQUARE = (9, 8, 8, 8, 10)  # a matrix that is as high as it is wide can be transposed unnoticed
 
 
@@ -64,6 +68,15 @@ def failed(
         return Failed(message, detail=detail, evidence=evidence)
     whole = f"{message}\n{detail}" if detail else message
     return Failed(known.sentence, diagnosis=known.id, detail=whole, evidence=evidence)
+
+
+def seed_cut(seed: int, what: str) -> Failed:
+    """Return the failure where ``seed`` and the one ``ALIKE`` above it give the same."""
+    return Failed(
+        f"seeds {seed} and {seed + ALIKE:,} give {what}: only a remainder of the seed is used, or some "
+        "of its digits",
+        diagnosis="seed_cut",
+    )
 
 
 class RestsOn(Exception):

@@ -5,6 +5,7 @@ true.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -14,18 +15,20 @@ import numpy as np
 from harness import oracle
 from harness.checks import tolerances
 from harness.checks.context import (
+    ALIKE,
     Context,
     Failed,
     NotApplicable,
     Problem,
     alike,
     as_float64,
+    seed_cut,
     tensor_names,
     weights_like,
 )
 from harness.checks.steps import require_right_gradient
 from harness.oracle import Float, Int
-from harness.session import Model
+from harness.session import Model, SubmissionFault
 
 Evidence = dict[str, Any]
 PATIENCE_SECONDS = 15.0
@@ -53,6 +56,10 @@ def same_seed_same_weights(ctx: Context) -> Evidence:
         raise Failed(
             "build with seeds 5 and 6 gives the same weights", diagnosis="seed_ignored" if drawn else None
         )
+    with suppress(SubmissionFault):  # whoever refuses so large a seed
+        far = ctx.session.build(sizes, activation, 5 + ALIKE).get_weights()
+        if all(np.array_equal(a, b) for a, b in zip(first[::2], far[::2])):
+            raise seed_cut(5, "the same first weights")
     return {}
 
 

@@ -4,11 +4,14 @@ The inputs are one-hot, so example i touches only row i of W1. With a small lear
 first layer hardly change while training, and row i moves by ``-learning_rate x sum over its uses of delta_i
 / batch size``. One division gives, for each example, the sum of 1 / (size of its batch) over its uses:
 exact algebra, no hooks.
+
+With a larger learning rate, one example a batch and one class, the deltas shrink from step to step, and how
+far a row moved tells when its example was used: so an epoch's whole order is read off the weights.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,6 +24,9 @@ EXAMPLES = 22
 BATCH = 5  # 22 = 4 x 5 + 2: the last batch is short, and wrapping it around to 5 shows (2 into 4 would not)
 TAIL = EXAMPLES % BATCH
 LEARNING_RATE = 2e-3  # small enough that deltas change by under 2 % in an epoch, large enough for float32
+ORDERED = 40  # examples whose order is read: 40! orders, and a row may go far
+ORDERED_RATE = 0.1  # a step changes the next deltas by over a thousandth, rounding in float32 by a millionth
+ORDERED_OFF = 1e-3  # of the way: how far from the weights found the order read off may lead
 ACTIVE = 0.3  # the least pre-activation of a ReLU on probe data: steps of 2e-3 do not take it to 0
 
 
@@ -48,6 +54,57 @@ def uses_of(
     return ctx.once(key, lambda: _measure(ctx, epochs, seed, examples, batch))
 
 
+def orders_of(ctx: Context, *, seed: int) -> list[list[int]] | None:
+    """The order of the examples in each of two epochs; None where no order explains the weights."""
+    asked = _probe(ctx, ORDERED, ORDERED)
+    asked = replace(asked, y=np.full(ORDERED, asked.y[0]))
+    orders: list[list[int]] = []
+    before: list[Float] = []
+    for epochs in (1, 2):
+        model, problem = ctx.posed(asked, seed=seed)
+        model.fit(problem.X, problem.y, epochs=epochs, batch_size=1, learning_rate=ORDERED_RATE)
+        after = as_float64(model.get_weights(), problem.weights, "get_weights() after fit")
+        order = _followed(problem, before or problem.weights, after)
+        if order is None:
+            return None
+        orders.append(order)
+        before = after
+    return orders
+
+
+def _followed(problem: Problem, before: list[Float], after: list[Float]) -> list[int] | None:
+    """The order in which one step for each example leads from the one to the other."""
+    moved = (before[0] - after[0])[: len(problem.X)] / ORDERED_RATE
+    weights, left, order = before, np.arange(len(problem.X)), []
+    while len(left):
+        # The mean over rows of the identity: its row i is the step for example i, over their number.
+        mean = oracle.loss_and_gradients(weights, problem.X[left], problem.y[left], problem.activation)[1][0]
+        apart = np.linalg.norm(moved[left] - len(left) * mean[left], axis=1)
+        i = int(left[apart.argmin()])
+        step = oracle.loss_and_gradients(
+            weights, problem.X[i : i + 1], problem.y[i : i + 1], problem.activation
+        )[1]
+        weights = [w - ORDERED_RATE * g for w, g in zip(weights, step)]
+        left = left[left != i]
+        order.append(i)
+    way = max(float(np.abs(a - b).max()) for a, b in zip(after, before))
+    off = max(float(np.abs(a - w).max()) for a, w in zip(after, weights))
+    return order if off < ORDERED_OFF * way else None
+
+
+def _probe(ctx: Context, rows: int, examples: int) -> Problem:
+    """One-hot examples for a network of at least so many ``rows`` in its W1."""
+    activation = ctx.one_activation
+    require_right_gradient(ctx, activation)
+    sizes = ctx.work_network(activation)
+    if sizes[0] < rows or sizes == SMALL:
+        sizes = (rows, *sizes[1:])
+    base = ctx.problem(sizes, activation, rows, "probe")
+    X = np.eye(examples, sizes[0])
+    weights = _all_active(list(base.weights), X) if activation == "relu" else list(base.weights)
+    return Problem(layer_sizes=sizes, activation=activation, weights=weights, X=X, y=base.y[:examples])
+
+
 def _all_active(weights: list[Float], X: Float) -> list[Float]:
     """Raise hidden biases until every ReLU is on for every example.
 
@@ -62,17 +119,7 @@ def _all_active(weights: list[Float], X: Float) -> list[Float]:
 
 
 def _measure(ctx: Context, epochs: int, seed: int, examples: int, batch: int) -> Uses:
-    activation = ctx.one_activation
-    require_right_gradient(ctx, activation)
-    sizes = ctx.work_network(activation)
-    if sizes[0] < EXAMPLES or sizes == SMALL:
-        sizes = (EXAMPLES, *sizes[1:])
-    base = ctx.problem(sizes, activation, EXAMPLES, "probe")
-    weights = list(base.weights)
-    X = np.eye(examples, sizes[0])
-    if activation == "relu":
-        weights = _all_active(weights, X)
-    asked = Problem(layer_sizes=sizes, activation=activation, weights=weights, X=X, y=base.y[:examples])
+    asked = _probe(ctx, max(examples, EXAMPLES), examples)
     model, problem = ctx.posed(asked, seed=seed)
     model.fit(problem.X, problem.y, epochs=epochs, batch_size=batch, learning_rate=LEARNING_RATE)
     after = as_float64(model.get_weights(), problem.weights, "get_weights() after fit")
@@ -82,7 +129,9 @@ def _measure(ctx: Context, epochs: int, seed: int, examples: int, batch: int) ->
         middle = problem.weights
     deltas = np.stack(
         [
-            oracle.loss_and_gradients(middle, problem.X[i : i + 1], problem.y[i : i + 1], activation)[1][1]
+            oracle.loss_and_gradients(middle, problem.X[i : i + 1], problem.y[i : i + 1], problem.activation)[
+                1
+            ][1]
             for i in range(examples)
         ]
     )

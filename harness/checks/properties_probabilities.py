@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from harness.checks.context import Context, Failed, Problem, as_float64, least_s
 from harness.checks.properties_case import Broken, Case, Evidence, same
 from harness.checks.properties_drive import for_all
 from harness.oracle import FLOAT32_EPS, Float
-from harness.session import Model
+from harness.session import Model, SubmissionFault
 
 ROWS = 9  # of a new question; no check that comes before asks about so many
 MANY_ROWS = (1_031, 10_007)  # primes: no block of rows divides them, and a test set has 10,000
@@ -57,12 +58,33 @@ def a_new_question_gets_a_new_answer(ctx: Context) -> Evidence:
                     kept |= not np.allclose(answer, right, rtol=1e-3, atol=1e-5)
                 if kept:
                     raise Failed(
-                        f"what {'predict_proba' if verb is _probabilities else 'loss_and_gradients'} answers "
+                        f"what {_called(verb)} answers "
                         f"for {what} differs from what a new network answers: something of the question "
                         "before is kept",
                         diagnosis="answer_kept",
                     )
-    return {"examples": 8}
+    _after_a_fit(ctx, second)
+    return {"examples": 9}
+
+
+def _after_a_fit(ctx: Context, asked: Problem) -> None:
+    """Raise Failed where the answers for one batch are the same before and after a fit."""
+    model, verbs = ctx.model(asked), (_probabilities, _evaluated)
+    before = [verb(model, asked) for verb in verbs]
+    try:
+        model.fit(asked.X, asked.y, epochs=3, batch_size=4, learning_rate=0.5)
+    except SubmissionFault:
+        return  # said elsewhere
+    found = [verb(model, asked) for verb in verbs]
+    fresh = ctx.model(replace(asked, weights=as_float64(model.get_weights(), asked.weights, "get_weights()")))
+    for verb, old, answer in zip(verbs, before, found):
+        right = verb(fresh, asked)
+        if np.array_equal(answer, old) and not np.allclose(answer, right, rtol=1e-3, atol=1e-3):
+            raise Failed(
+                f"what {_called(verb)} answers after a fit is what it answered before: something of the "
+                "question before is kept",
+                diagnosis="answer_kept",
+            )
 
 
 def rows_are_distributions(ctx: Context) -> Evidence:
@@ -108,6 +130,10 @@ def permuting_classes_permutes_probabilities(ctx: Context) -> Evidence:
 
 def _probabilities(model: Model, problem: Problem) -> Float:
     return model.predict_proba(problem.X).astype(np.float64)
+
+
+def _called(verb: Callable[[Model, Problem], Float]) -> str:
+    return "predict_proba" if verb is _probabilities else "loss_and_gradients"
 
 
 def _evaluated(model: Model, problem: Problem) -> Float:

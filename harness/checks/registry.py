@@ -186,6 +186,13 @@ TABLE: tuple[Entry, ...] = (
     ),
     Entry(
         group="training",
+        run=training.orders_are_drawn_anew,
+        needs=("reshuffles_every_epoch", "batches_in_turn", "a_batch_of_one_row_is_trained_on"),
+        explained_by=("batches_mix_classes", "same_seed_same_weights"),
+        weight=0.5,
+    ),
+    Entry(
+        group="training",
         run=corners.many_rows_are_used_whole,
         needs=("gradients", "full_batch_update"),
         explained_by=("loss", "large_gradient", "a_new_question_gets_a_new_answer"),

@@ -9,10 +9,23 @@ import numpy as np
 
 from harness import oracle
 from harness.checks import tolerances
-from harness.checks.context import Context, Failed, Problem, RestsOn, alike, as_float64, failed
+from harness.checks.context import (
+    ALIKE,
+    Context,
+    Failed,
+    NotApplicable,
+    Problem,
+    RestsOn,
+    alike,
+    as_float64,
+    failed,
+    seed_cut,
+)
 from harness.checks.ends import best_restored
-from harness.checks.probe import BATCH, EXAMPLES, TAIL, Uses, uses_of
+from harness.checks.probe import BATCH, EXAMPLES, ORDERED, TAIL, Uses, orders_of, uses_of
 from harness.oracle import Float
+from harness.records import Status
+from harness.session import SubmissionFault
 
 Evidence = dict[str, Any]
 
@@ -220,6 +233,60 @@ def reshuffles_every_epoch(ctx: Context) -> Evidence:
             diagnosis="shuffle_ignores_seed",
         )
     return {"tails": [list(tail) for tail in tails]}
+
+
+def orders_are_drawn_anew(ctx: Context) -> Evidence:
+    """An epoch's order is not the last one turned round, rows go far in it, and seeds that differ have their
+    own.
+
+    By chance a right shuffle fails once in two million gradings: a row comes at one place six times.
+    """
+    seeds = (3, 3 + ALIKE, 4)
+    found = [orders for seed in seeds if (orders := _orders(ctx, seed)) is not None]
+    if not found:
+        raise NotApplicable("no order of the examples explains what training does to the weights")
+    if all(_turned(first, second) for first, second in found):
+        raise Failed(
+            f"the second epoch takes the examples in the order of the first, {_turned(*found[0])}: draw a "
+            "permutation for each epoch",
+            diagnosis="order_turned",
+        )
+    places = np.array([np.argsort(order) for orders in found for order in orders])  # (orders, rows)
+    far = int(np.abs(places - np.arange(ORDERED)).max())
+    if far <= ORDERED // 2:
+        raise Failed(
+            f"of {ORDERED} examples none comes more than {far} places from where it was given, in "
+            f"{len(places)} epochs: they are shuffled only within stretches, draw one permutation of all",
+            diagnosis="shuffled_in_stretches",
+        )
+    still = np.flatnonzero(np.ptp(places, axis=0) == 0)
+    if len(still) and len(places) == 2 * len(seeds):
+        raise Failed(
+            f"of {ORDERED} examples, {_names(tuple(still))} came at the same place in {len(places)} epochs: "
+            "the shuffle leaves rows out",
+            diagnosis="rows_not_shuffled",
+        )
+    if len(found) == len(seeds) and found[0] == found[1]:
+        raise seed_cut(seeds[0], "the same orders of the examples")
+    return {"orders": len(places), "farthest": far}
+
+
+def _orders(ctx: Context, seed: int) -> list[list[int]] | None:
+    """The orders of two epochs; None where they cannot be told, or so large a seed is refused."""
+    try:
+        return orders_of(ctx, seed=seed)
+    except SubmissionFault as fault:
+        if seed < ALIKE or fault.status is not Status.ERROR:
+            raise
+        return None
+
+
+def _turned(first: list[int], second: list[int]) -> str:
+    """How the second order follows from the first without a draw of its own; empty where it does not."""
+    start = first.index(second[0])
+    if second == first[start:] + first[:start]:
+        return f"from its example {start + 1} on and round"
+    return "backwards" if second == first[::-1] else ""
 
 
 def _in_the_order_given(ctx: Context, last: tuple[int, ...], always: list[tuple[int, ...]]) -> Failed:

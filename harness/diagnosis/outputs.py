@@ -70,6 +70,13 @@ def _softmax(net: Pass) -> Listed:
         "the outputs are independent sigmoids divided by their sum, not a softmax",
         lambda: _shares(oracle.activate(Z, "sigmoid")),
     )
+    for kept in (0, 1) if net.classes == 2 else ():
+        yield (
+            "one_logit_of_two",
+            f"with two classes the probability of class {kept} is the sigmoid of its logit alone: take the "
+            "softmax of both, as for any other number",
+            lambda kept=kept: _one_of_two(Z, kept),  # type: ignore[misc]
+        )
     yield (
         "linear_outputs",
         "the outputs are logits divided by their sum: the exponential is missing",
@@ -136,6 +143,13 @@ def _normaliser(net: Pass) -> Listed:
         "the exponentials are divided by their Euclidean length: divide them by their sum",
         lambda: np.exp(Z - peak) / np.linalg.norm(np.exp(Z - peak), axis=1, keepdims=True),
     )
+
+
+def _one_of_two(Z: Float, kept: int) -> Float:
+    P = np.empty_like(Z)
+    P[:, kept] = oracle.activate(Z[:, kept], "sigmoid")
+    P[:, 1 - kept] = 1.0 - P[:, kept]
+    return P
 
 
 def _quotient(numerator: Float, denominator: Float) -> Float:

@@ -184,6 +184,13 @@ class KeepsItsAnswerByArray(Network):
         return self.P
 
 
+@broken("a_new_question_gets_a_new_answer", "answer_kept")
+class KeepsItsAnswerOverAFit(KeepsItsAnswer):
+    def set_weights(self, weights):
+        super().set_weights(weights)
+        self.X = None
+
+
 @broken("networks_are_independent", "state_shared")
 class Shared(Network):
     def set_weights(self, weights):

@@ -10,7 +10,7 @@ import contextlib
 import functools
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -246,6 +246,26 @@ def filled_anew(build: Build, activation: str) -> float:
     X[...] = X[::-1].copy()
     expected = torch.softmax(Right(weights, activation).logits(X), dim=1).detach().numpy()
     return deviation(model.predict_proba(X), expected)
+
+
+def after_fit(build: Build, activation: str) -> float:
+    """The probabilities of the very same array once the network has been trained."""
+    weights, (X, y) = draw(), batch(8)
+    model = posed(build, activation, weights)
+    model.predict_proba(X)
+    model.fit(X.copy(), y, epochs=1, batch_size=8, learning_rate=0.5)
+    trained = [np.array(w, dtype=np.float64) for w in model.get_weights()]
+    expected = torch.softmax(Right(trained, activation).logits(X), dim=1).detach().numpy()
+    return deviation(model.predict_proba(X), expected)
+
+
+def two_classes(build: Build, activation: str) -> float:
+    """The probabilities of a network with two classes; code may be made for more, and answer otherwise."""
+    sizes = (*SIZES[:-1], 2)
+    weights, X = draw(sizes), batch(8)[0]
+    expected = torch.softmax(Right(weights, activation).logits(X), dim=1).detach().numpy()
+    found = np.asarray(posed(build, activation, weights).predict_proba(X))
+    return deviation(found, expected) if found.shape == expected.shape else 0.0
 
 
 def deep(build: Build, activation: str) -> float:
@@ -562,20 +582,62 @@ def untouched(build: Build, activation: str) -> float:
 
 def order(build: Build, activation: str) -> float:
     """Each epoch, the first too, uses each example once, in a new order: one of those of 3 examples."""
+    seen = _orders(build, activation, range(8))
+    if seen is None:
+        return 1.0
+    same = all(first == second for first, second in seen)
+    return float(same or any(len(set(each_seed)) == 1 for each_seed in zip(*seen)))
+
+
+def turned(build: Build, activation: str) -> float:
+    """The second order is not always the first one turned round, and each example comes at each place."""
+    seen = _orders(build, activation, range(24))
+    if seen is None:
+        return 1.0
+    round_ = all(second in [first[k:] + first[:k] for k in range(3)] for first, second in seen)
+    return float(round_ or any(len(set(place)) < 3 for place in zip(*itertools.chain(*seen))))
+
+
+def late(build: Build, activation: str) -> float:
+    """Equal rows of one class, then of another: it is not always the second that was learnt last."""
+    weights, X = draw(), np.repeat(batch(1)[0], 40, axis=0)
+    y = np.repeat([0, 1], 20)
+    probabilities = []
+    for seed in range(30):
+        model = posed(build, activation, weights, seed)
+        model.fit(X.copy(), y.copy(), epochs=1, batch_size=1, learning_rate=0.5)
+        probabilities.append(np.asarray(model.predict_proba(X[:1]), dtype=float)[0])
+    return float(all(p[1] > p[0] for p in probabilities))
+
+
+def seeds_apart(build: Build, activation: str) -> float:
+    """Seeds that have a remainder or their last digits in common train differently."""
+    weights, (X, y) = draw(), batch(30)
+    ends = []
+    for seed in (1, 17, 101, 257, 1001, 65_537):
+        model = posed(build, activation, weights, seed)
+        model.fit(X.copy(), y.copy(), epochs=1, batch_size=3, learning_rate=0.5)
+        ends.append(np.concatenate([np.asarray(w, float).ravel() for w in model.get_weights()]))
+    return float(any(deviation(a, b) == 0.0 for a, b in itertools.combinations(ends, 2)))
+
+
+def _orders(
+    build: Build, activation: str, seeds: Iterable[int]
+) -> list[tuple[tuple[int, ...], tuple[int, ...]]] | None:
+    """Return the orders of two epochs of 3 examples for each seed, or None where no pair of orders fits."""
     weights, X, y = draw(TINY), batch(3, TINY)[0], np.arange(3)
     ends = _ends_of_orders(activation)
     seen = []
-    for seed in range(8):
+    for seed in seeds:
         model = posed(build, activation, weights, seed)
         model.fit(X.copy(), y.copy(), epochs=2, batch_size=1, learning_rate=0.5)
         found = np.concatenate([np.asarray(w, float).ravel() for w in model.get_weights()])
         distance = {pair: deviation(found, end) for pair, end in ends.items()}
         pair = min(distance, key=distance.__getitem__)
         if not distance[pair] < 1e-4:
-            return 1.0  # not an order of these examples at all
+            return None
         seen.append(pair)
-    same = all(first == second for first, second in seen)
-    return float(same or any(len(set(each_seed)) == 1 for each_seed in zip(*seen)))
+    return seen
 
 
 @functools.cache
@@ -736,6 +798,8 @@ CALLS: tuple[Quantity, ...] = (
     beside,
     asked_again,
     filled_anew,
+    after_fit,
+    two_classes,
     deep,
     loss,
     loss_extreme,
@@ -777,6 +841,9 @@ TRAININGS: tuple[Quantity, ...] = (
     long,
     untouched,
     order,
+    turned,
+    late,
+    seeds_apart,
     tail,
     pairs,
     trained_again,
