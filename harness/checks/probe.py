@@ -81,15 +81,18 @@ def _followed(problem: Problem, before: list[Float], after: list[Float]) -> list
         mean = oracle.loss_and_gradients(weights, problem.X[left], problem.y[left], problem.activation)[1][0]
         apart = np.linalg.norm(moved[left] - len(left) * mean[left], axis=1)
         i = int(left[apart.argmin()])
-        step = oracle.loss_and_gradients(
-            weights, problem.X[i : i + 1], problem.y[i : i + 1], problem.activation
-        )[1]
-        weights = [w - ORDERED_RATE * g for w, g in zip(weights, step)]
+        weights = [w - ORDERED_RATE * g for w, g in zip(weights, _step(problem, weights, i))]
         left = left[left != i]
         order.append(i)
     way = max(float(np.abs(a - b).max()) for a, b in zip(after, before))
     off = max(float(np.abs(a - w).max()) for a, w in zip(after, weights))
     return order if off < ORDERED_OFF * way else None
+
+
+def _step(problem: Problem, weights: list[Float], i: int) -> list[Float]:
+    """The gradients of example i alone."""
+    X, y = problem.X[i : i + 1], problem.y[i : i + 1]
+    return oracle.loss_and_gradients(weights, X, y, problem.activation)[1]
 
 
 def _probe(ctx: Context, rows: int, examples: int) -> Problem:
@@ -127,14 +130,7 @@ def _measure(ctx: Context, epochs: int, seed: int, examples: int, batch: int) ->
     middle = [(b + a) / 2 for b, a in zip(problem.weights, after)]
     if max(float(np.abs(a - b).max()) for b, a in zip(problem.weights, after)) > 0.5:
         middle = problem.weights
-    deltas = np.stack(
-        [
-            oracle.loss_and_gradients(middle, problem.X[i : i + 1], problem.y[i : i + 1], problem.activation)[
-                1
-            ][1]
-            for i in range(examples)
-        ]
-    )
+    deltas = np.stack([_step(problem, middle, i)[1] for i in range(examples)])
     steps = (problem.weights[0] - after[0])[:examples] / LEARNING_RATE
     squares = (deltas * deltas).sum(axis=1)
     share = (steps * deltas).sum(axis=1) / squares
