@@ -778,3 +778,17 @@ def test_courses_that_multiply_rounding_are_not_asked_of_float32(case, seed, tmp
     """In the first course that turns, with these draws, right float32 code ends at no epoch's weights."""
     session = LocalSession(loader.materialise(case_named(case), tmp_path))
     ends.ends_with_the_last_epoch(Context(session=session, seed=seed, part="scratch"))
+
+
+@pytest.mark.parametrize(
+    ("second", "told"),
+    [
+        ([2, 0, 3, 1], "from its example 1 on and round"),
+        ([3, 1, 2, 0], "from its example 3 on and round"),
+        ([1, 3, 0, 2], "backwards"),
+        ([0, 2, 3, 1], ""),
+        ([3, 1, 0, 2], ""),
+    ],
+)
+def test_an_order_that_follows_from_the_last_one_is_told_from_a_draw(second, told):
+    assert training._turned([2, 0, 3, 1], second) == told
