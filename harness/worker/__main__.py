@@ -114,7 +114,7 @@ class Server:
         return (
             _not_provided("predict_proba")
             if verb is ABSENT
-            else _values("predict_proba(X)", [verb(self._rows(arrays[0], "refill" in header))])
+            else _values("predict_proba(X)", [verb(self._rows(header, arrays[0]))])
         )
 
     def do_loss_and_gradients(
@@ -124,7 +124,7 @@ class Server:
         verb = self._verb(header, "loss_and_gradients")
         if verb is ABSENT:
             return _not_provided("loss_and_gradients")
-        answer = verb(self._rows(arrays[0], "refill" in header), arrays[1])
+        answer = verb(self._rows(header, arrays[0]), arrays[1])
         if not isinstance(answer, (tuple, list)) or len(answer) != 2:
             return _foreign("loss_and_gradients(X, y)", "a pair (loss, gradients)", answer)
         loss, gradients = answer
@@ -152,26 +152,27 @@ class Server:
                     values.append(array)
         return {"history": names, "history_type": type(history).__name__[:40]}, values
 
-    def _rows(self, X: wire.Array, refill: bool) -> wire.Array:
-        """The array of the question before where it holds the same rows, as people ask again with theirs; to
-        ``refill``, also where it holds others, which these replace.
-
-        A submission that knows its input by identity would otherwise meet a new one each time.
-        """
+    def _rows(self, header: dict[str, Any], X: wire.Array) -> wire.Array:
         if X.nbytes > KEPT_BYTES:
             return X
-        last = self.last_X
-        if last is None or (last.dtype, last.shape, last.strides) != (X.dtype, X.shape, X.strides):
-            self.last_X = last = X
-        elif not np.array_equal(last, X):
-            if refill:
-                last[...] = X
-            else:
-                self.last_X = last = X
-        return last
+        self.last_X = same_array(self.last_X, X, refill="refill" in header)
+        return self.last_X
 
     def _verb(self, header: dict[str, Any], name: str) -> Any:
         return getattr(self.models[header["slot"]], name, ABSENT)
+
+
+def same_array(last: wire.Array | None, X: wire.Array, *, refill: bool) -> wire.Array:
+    """The array of the question before where it holds the same rows, as people ask again with theirs; to
+    ``refill``, also where it holds others, which these replace.
+
+    A submission that knows its input by identity would otherwise meet a new one each time.
+    """
+    if last is None or (last.dtype, last.shape, last.strides) != (X.dtype, X.shape, X.strides):
+        return X
+    if refill:
+        last[...] = X
+    return last if refill or np.array_equal(last, X) else X
 
 
 def _not_provided(verb: str, reason: str = "") -> tuple[dict[str, Any], list[wire.Array]]:

@@ -12,6 +12,7 @@ from harness.checks.context import MAIN, SMALL, Context, Failed, NotApplicable
 from harness.checks.properties import PROPERTIES
 from harness.records import Status
 from harness.session import SubmissionFault
+from harness.worker.__main__ import same_array
 
 RUNS = {run.__name__: run for run, _, _ in PROPERTIES}
 
@@ -96,7 +97,7 @@ class Session:
 
     def __init__(self, kind, only=None):
         self.kind, self.only, self.calls = kind, only, 0
-        self.refills, self.X = False, np.empty(0)
+        self.refills, self.X = False, None
 
     def build(self, layer_sizes, activation, seed):
         if self.only is not None and tuple(layer_sizes) != self.only:
@@ -104,11 +105,7 @@ class Session:
         return Model(self, self.kind(list(layer_sizes), activation, seed))
 
     def rows(self, X):
-        """As the worker: the same rows are the same array, and others too where it is to be filled anew."""
-        if self.refills and self.X.shape == X.shape:
-            self.X[...] = X
-        elif not np.array_equal(self.X, X):
-            self.X = X.copy()
+        self.X = same_array(self.X, X.copy(), refill=self.refills)
         return self.X
 
 
