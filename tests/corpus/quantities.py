@@ -43,6 +43,10 @@ class Right:
             a = self.activation(a @ W + b)
         return a @ last[0] + last[1]
 
+    def probabilities(self, X: Array) -> Array:
+        found: Array = torch.softmax(self.logits(X), dim=1).detach().numpy()
+        return found
+
     def loss(self, X: Array, y: Array) -> torch.Tensor:
         return torch.nn.functional.cross_entropy(self.logits(X), torch.tensor(y))
 
@@ -119,7 +123,7 @@ def forward(build: Build, activation: str) -> float:
         weights = draw(sizes)
         for n in (8, 1, 7):
             X = batch(n)[0]
-            expected = torch.softmax(Right(weights, activation).logits(X), dim=1).detach().numpy()
+            expected = Right(weights, activation).probabilities(X)
             total += deviation(posed(build, activation, weights).predict_proba(X.copy()), expected)
     return total
 
@@ -127,7 +131,7 @@ def forward(build: Build, activation: str) -> float:
 def forward_many(build: Build, activation: str) -> float:
     """Probabilities of 2,550 rows at once."""
     weights, X = draw(), batch(2_550)[0]
-    expected = torch.softmax(Right(weights, activation).logits(X), dim=1).detach().numpy()
+    expected = Right(weights, activation).probabilities(X)
     return deviation(posed(build, activation, weights).predict_proba(X.copy()), expected)
 
 
@@ -138,11 +142,11 @@ def forward_extreme(build: Build, activation: str) -> float:
     shifted = [*draw((9, 8, 5))[:-1], weights[-1] + 1e4]
     total = 0.0
     for case in (weights, shifted):
-        expected = torch.softmax(Right(case, activation).logits(X), dim=1).detach().numpy()
+        expected = Right(case, activation).probabilities(X)
         total += deviation(posed(build, activation, case).predict_proba(X.copy()), expected)
     wide = draw((9, 8, 5), scale=3.0)
     wide[0] *= 1000.0
-    expected = torch.softmax(Right(wide, activation).logits(X), dim=1).detach().numpy()
+    expected = Right(wide, activation).probabilities(X)
     return total + deviation(posed(build, activation, wide).predict_proba(X.copy()), expected)
 
 
@@ -213,7 +217,7 @@ def gradients_again(build: Build, activation: str) -> float:
 def forward_square(build: Build, activation: str) -> float:
     """Probabilities of a network with square matrices, which can be transposed unnoticed."""
     weights, X = draw((9, 7, 7, 7, 5)), batch(8)[0]
-    expected = torch.softmax(Right(weights, activation).logits(X), dim=1).detach().numpy()
+    expected = Right(weights, activation).probabilities(X)
     return deviation(posed(build, activation, weights).predict_proba(X.copy()), expected)
 
 
@@ -234,7 +238,7 @@ def asked_again(build: Build, activation: str) -> float:
     model.predict_proba(X)
     weights = draw(seed=3)
     model.set_weights([w.copy() for w in weights])
-    expected = torch.softmax(Right(weights, activation).logits(X), dim=1).detach().numpy()
+    expected = Right(weights, activation).probabilities(X)
     return deviation(model.predict_proba(X), expected)
 
 
@@ -244,7 +248,7 @@ def filled_anew(build: Build, activation: str) -> float:
     model = posed(build, activation, weights)
     model.predict_proba(X)
     X[...] = X[::-1].copy()
-    expected = torch.softmax(Right(weights, activation).logits(X), dim=1).detach().numpy()
+    expected = Right(weights, activation).probabilities(X)
     return deviation(model.predict_proba(X), expected)
 
 
@@ -255,7 +259,7 @@ def after_fit(build: Build, activation: str) -> float:
     model.predict_proba(X)
     model.fit(X.copy(), y, epochs=1, batch_size=8, learning_rate=0.5)
     trained = [np.array(w, dtype=np.float64) for w in model.get_weights()]
-    expected = torch.softmax(Right(trained, activation).logits(X), dim=1).detach().numpy()
+    expected = Right(trained, activation).probabilities(X)
     return deviation(model.predict_proba(X), expected)
 
 
@@ -263,7 +267,7 @@ def two_classes(build: Build, activation: str) -> float:
     """The probabilities of a network with two classes; code may be made for more, and answer otherwise."""
     sizes = (*SIZES[:-1], 2)
     weights, X = draw(sizes), batch(8)[0]
-    expected = torch.softmax(Right(weights, activation).logits(X), dim=1).detach().numpy()
+    expected = Right(weights, activation).probabilities(X)
     found = np.asarray(posed(build, activation, weights).predict_proba(X))
     return deviation(found, expected) if found.shape == expected.shape else 0.0
 
@@ -272,7 +276,7 @@ def deep(build: Build, activation: str) -> float:
     """The weights of eleven layers come back as they were given, and are used in that order."""
     weights, X = draw((9, 8, 7, 9, 6, 8, 7, 6, 9, 8, 7, 5)), batch(8)[0]
     model = posed(build, activation, weights)
-    expected = torch.softmax(Right(weights, activation).logits(X), dim=1).detach().numpy()
+    expected = Right(weights, activation).probabilities(X)
     returned = [np.asarray(w, dtype=np.float64) for w in model.get_weights()]
     return deviation(model.predict_proba(X), expected) + deviations(returned, weights)
 
@@ -295,7 +299,7 @@ def beside(build: Build, activation: str) -> float:
     weights, X = draw(), batch(8)[0]
     model = posed(build, activation, weights)
     posed(build, "relu" if activation == "tanh" else "tanh", draw(seed=3))
-    expected = torch.softmax(Right(weights, activation).logits(X), dim=1).detach().numpy()
+    expected = Right(weights, activation).probabilities(X)
     return deviation(model.predict_proba(X.copy()), expected)
 
 
@@ -617,8 +621,13 @@ def seeds_apart(build: Build, activation: str) -> float:
     for seed in (1, 17, 101, 257, 1001, 65_537):
         model = posed(build, activation, weights, seed)
         model.fit(X.copy(), y.copy(), epochs=1, batch_size=3, learning_rate=0.5)
-        ends.append(np.concatenate([np.asarray(w, float).ravel() for w in model.get_weights()]))
+        ends.append(_vector(model))
     return float(any(deviation(a, b) == 0.0 for a, b in itertools.combinations(ends, 2)))
+
+
+def _vector(model: Any) -> Array:
+    """Return all weights in one vector."""
+    return np.concatenate([np.asarray(w, float).ravel() for w in model.get_weights()])
 
 
 def _orders(
@@ -631,7 +640,7 @@ def _orders(
     for seed in seeds:
         model = posed(build, activation, weights, seed)
         model.fit(X.copy(), y.copy(), epochs=2, batch_size=1, learning_rate=0.5)
-        found = np.concatenate([np.asarray(w, float).ravel() for w in model.get_weights()])
+        found = _vector(model)
         distance = {pair: deviation(found, end) for pair, end in ends.items()}
         pair = min(distance, key=distance.__getitem__)
         if not distance[pair] < 1e-4:
@@ -660,7 +669,7 @@ def _batches_used(
     y = np.arange(n) % TINY[-1]
     model = posed(build, activation, weights, seed)
     model.fit(X.copy(), y.copy(), epochs=1, batch_size=size, learning_rate=0.5)
-    found = np.concatenate([np.asarray(w, float).ravel() for w in model.get_weights()])
+    found = _vector(model)
     for batches_used, end in _ends_of_splits(activation, n, size):
         if deviation(found, end) < 1e-4:
             return batches_used
