@@ -33,11 +33,11 @@ DEPTHS = ((9, 10), (9, 12, 10), (9, 12, 7, 10), (9, 12, 7, 8, 10), (9, 12, 7, 8,
 DEEP = (9, 12, 7, 11, 8, 12, 9, 11, 7, 12, 8, 10)
 MOST_SQUARE = 64  # inputs: as many rows as the report's network has inputs would cost too much
 ONE_UNIT = (9, 1, 10)  # its second matrix has one row, like a bias that is kept as a matrix
+TWO_CLASSES = (9, 8, 2)  # softmax of two logits is a sigmoid of their difference, not of either
+SQUARE = (9, 8, 8, 8, 10)  # a matrix that is as high as it is wide can be transposed unnoticed
 # Between two seeds: with it they have the remainders of many divisors and their last digits, decimal and
 # binary, in common. Below 2^31, as NumPy's seeds must be below 2^32.
 ALIKE = 2**8 * 3**2 * 5**3 * 7 * 11 * 13
-TWO_CLASSES = (9, 8, 2)  # softmax of two logits is a sigmoid of their difference, not of either
-SQUARE = (9, 8, 8, 8, 10)  # a matrix that is as high as it is wide can be transposed unnoticed
 
 
 class Failed(Exception):
@@ -241,6 +241,17 @@ class Context:
         """Return a problem with as many rows as inputs, where those are few."""
         sizes = self.work_network(activation)
         return [self.problem(sizes, activation, sizes[0])] if sizes[0] <= MOST_SQUARE else []
+
+    def two_class_problems(self, activation: str) -> list[Problem]:
+        """Return a problem of two classes, where code has a logit for each: some has one, or knows ten."""
+        if not self.can_pose(TWO_CLASSES, activation):
+            return []
+        model = self.session.build(TWO_CLASSES, activation, 0)
+        if not {"get_weights", "set_weights"} <= model.verbs:
+            return []
+        expected, found = weights_like(TWO_CLASSES), model.get_weights()
+        alike = [w.shape for w in found] == [w.shape for w in expected]
+        return [self.problem(TWO_CLASSES, activation, 5)] if alike else []
 
     def problem(self, layer_sizes: tuple[int, ...], activation: str, batch: int, *key: object) -> Problem:
         """Return a problem of ``batch`` examples; the same arguments give the same problem."""

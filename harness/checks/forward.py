@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from harness import diagnosis, oracle
-from harness.checks.context import TWO_CLASSES, Context, Failed, Problem, failed, weights_like
+from harness.checks.context import Context, Failed, Problem, failed
 from harness.oracle import Float
 
 Evidence = dict[str, Any]
@@ -70,23 +70,11 @@ def _problems(ctx: Context, activation: str) -> list[Problem]:
     problems.append(work)
     problems += ctx.square_problems(activation)
     problems += ctx.deep_problems(activation)
-    problems += _two_classes(ctx, activation)
+    problems += ctx.two_class_problems(activation)
     # Every pre-activation of the hidden layers is exactly 0, where a case distinction may have no branch.
     no_biases = [w if w.ndim == 2 else np.zeros_like(w) for w in work.weights]
     no_biases[-1] = work.weights[-1]
     return [*problems, replace(work, weights=no_biases, X=np.zeros_like(work.X[:3]), y=work.y[:3])]
-
-
-def _two_classes(ctx: Context, activation: str) -> list[Problem]:
-    """A problem of two classes, for code that keeps a logit for each: some keep one, or know ten alone."""
-    if not ctx.can_pose(TWO_CLASSES, activation):
-        return []
-    model = ctx.session.build(TWO_CLASSES, activation, 0)
-    expected = [w.shape for w in weights_like(TWO_CLASSES)]
-    if not {"get_weights", "set_weights"} <= model.verbs:
-        return []
-    found = [w.shape for w in model.get_weights()]
-    return [ctx.problem(TWO_CLASSES, activation, 5)] if found == expected else []
 
 
 def _by_shape(problem: Problem, found: Float, tolerance: float) -> diagnosis.Diagnosis | None:

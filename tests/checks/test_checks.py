@@ -781,6 +781,25 @@ def test_courses_that_multiply_rounding_are_not_asked_of_float32(case, seed, tmp
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "status"),
+    [
+        # Large seeds may be refused: that is no order, and no weights.
+        ("        self.W, self.b", "        assert seed < 1_000_000\n        self.W, self.b", Status.PASS),
+        # An order that no seed decides cannot be followed from one training to the next.
+        ("self.rng.permutation(len(X))", "np.random.default_rng().permutation(len(X))", Status.SKIPPED),
+    ],
+)
+def test_orders_that_cannot_be_told_blame_nobody(old, new, status, tmp_path):
+    source = (loader.HERE / "bases" / "classes.py").read_text()
+    assert old in source
+    path = tmp_path / "net.py"
+    path.write_text(source.replace(old, new, 1))
+    found = run_file(path, only={"orders_are_drawn_anew", "same_seed_same_weights"})
+    assert found["orders_are_drawn_anew"].status is status
+    assert found["same_seed_same_weights"].status is Status.PASS
+
+
+@pytest.mark.parametrize(
     ("second", "told"),
     [
         ([2, 0, 3, 1], "from its example 1 on and round"),
