@@ -9,6 +9,7 @@
     ├── DataError                     MNIST cannot be had, or is not what it should be      exit 4
     ├── SandboxError                  no wall can be put around a submission                exit 5
     ├── StoreError                    the results store cannot be read or written           exit 6
+    ├── SubmissionChangedError        its files are not those that were found: becomes a status, never an exit
     └── SubmissionFault               a submission did something wrong: becomes a status, never an exit
 
 Every message says where, what was expected, what was found, and what to do next.
@@ -59,3 +60,7 @@ class StoreError(BackcheckError):
     """The results store cannot be read or written."""
 
     exit_code = 6
+
+
+class SubmissionChangedError(BackcheckError):
+    """A submission's files were changed after they were found: what runs is not what the digest names."""

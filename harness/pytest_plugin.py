@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.errors import SubmissionChangedError
+
 if TYPE_CHECKING:
     from harness.checks.registry import Check
     from harness.grading.checking import Checker
@@ -208,7 +210,7 @@ class _Item(_Apart, pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show what is wrong with the submission, without a frame of the harness."""
-        if isinstance(excinfo.value, NotPassed):
+        if isinstance(excinfo.value, NotPassed | SubmissionChangedError):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 

@@ -45,6 +45,13 @@ class Submission:
     problem: str | None = None
     notes: tuple[str, ...] = field(default=())
 
+    def is_as_found(self) -> bool:
+        """Whether its files still are those that ``digest`` names; there must be no ``problem``."""
+        try:
+            return _combined(digest_of(self.path, lambda *_: None), self.manifest) == self.digest
+        except (OSError, TooLargeError):
+            return False
+
 
 def discover(
     paths: Sequence[Path | str] = ("submissions",), *, notes: list[str] | None = None

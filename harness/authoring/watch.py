@@ -36,15 +36,17 @@ def watch(
     try:
         while rounds is None or done < rounds:
             seen = _state(path)
+            done += 1
             try:
                 verdict = regrade()
             except BackcheckError as error:
                 # Half-saved files are common here: say it, and wait for the next save.
                 print(f"  {line(str(error))}", file=out, flush=True)
             else:
+                if _state(path) != seen:
+                    continue  # saved meanwhile: this verdict is of no version
                 print(changes(last, verdict), file=out, flush=True)
                 last = verdict
-            done += 1
             if rounds is None or done < rounds:
                 print(f"watching {name(str(path))} (Ctrl-C ends)", file=out, flush=True)
                 while _state(path) == seen:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Container, Sequence
 
 from harness.checks.context import Context, Failed, NotApplicable, RestsOn
 from harness.checks.registry import Check, repeats, rests_on
+from harness.errors import SubmissionChangedError
 from harness.records import CheckResult, Status
 from harness.sandbox.backend import Backend
 from harness.session import Limits, Session, SubmissionFault
@@ -107,6 +108,8 @@ class Checker:
             status, message = Status.FAIL, f"what {other.check_id} proves does not hold on this batch"
         except NotApplicable as reason:
             status, message, evidence = Status.SKIPPED, str(reason), {"not_applicable": True}
+        except SubmissionChangedError as error:
+            status, message = Status.HARNESS_ERROR, str(error)
         # A fault of the harness's own must not end the grading of a class: it is recorded, and named as ours.
         except Exception as error:
             status = Status.HARNESS_ERROR

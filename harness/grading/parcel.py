@@ -29,11 +29,14 @@ _one_at_a_time = threading.Lock()
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """One file of a submission, by its path inside it; ``link`` is where a symbolic link points."""
+    """One file of a submission, by its path inside it; ``link`` is where a symbolic link points.
+
+    ``content`` is None for what is no regular file: it is never read, but has a place in the digest.
+    """
 
     parts: tuple[str, ...]
     mode: int
-    content: bytes = b""
+    content: bytes | None = b""
     link: str | None = None
 
 
@@ -66,13 +69,11 @@ def disagreement(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str | No
 def pack(unit: Unit) -> Parcel:
     """Put a unit and its submission's files together."""
     submission = unit.submission
-    if submission.problem is not None:
-        files: tuple[File, ...] = ()  # nothing of it is ever run
-    elif submission.folder is None:
-        files = (_read(submission.entry, submission.entry.parent),)
-    else:
-        root = submission.folder
-        files = tuple(_read(path, root) for path in files_of(root) if path.is_symlink() or path.is_file())
+    files: tuple[File, ...] = ()
+    if submission.problem is None:  # else nothing of it is ever run
+        root = submission.folder or submission.entry
+        inside = submission.folder or submission.entry.parent
+        files = tuple(_read(path, inside, follow=path == root) for path in files_of(root))
     return Parcel(unit=unit, files=files, facts=facts_here(unit.settings))
 
 
@@ -118,10 +119,12 @@ def _unpacked(parcel: Parcel) -> Iterator[Unit]:
         shutil.rmtree(private, ignore_errors=True)
 
 
-def _read(path: Path, root: Path) -> File:
+def _read(path: Path, root: Path, *, follow: bool) -> File:
     parts = path.relative_to(root).parts
-    if path.is_symlink() and path != root:
+    if path.is_symlink() and not follow:
         return File(parts=parts, mode=0, link=os.readlink(path))
+    if not path.is_file():
+        return File(parts=parts, mode=0, content=None)
     return File(parts=parts, mode=stat.S_IMODE(path.stat().st_mode), content=path.read_bytes())
 
 
@@ -130,9 +133,11 @@ def _write(file: File, root: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if file.link is not None:
         target.symlink_to(file.link)
-        return
-    target.write_bytes(file.content)
-    target.chmod(file.mode)
+    elif file.content is None:
+        os.mkfifo(target)
+    else:
+        target.write_bytes(file.content)
+        target.chmod(file.mode)
 
 
 def _first_difference(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 
+from harness.errors import SubmissionChangedError
 from harness.grading.accuracy import AccuracyRun
 from harness.grading.outcomes import decode, encode
 from harness.grading.pool import LostWorkerError, Pool
@@ -154,6 +155,8 @@ def _not_tried(unit: Unit, budget: float) -> Outcome:
 
 def _harness_error(unit: Unit, error: BaseException) -> Outcome:
     message = f"backcheck itself failed here ({type(error).__name__}: {error}); this costs no points"
+    if isinstance(error, SubmissionChangedError):
+        message = str(error)
     return _uniform(unit, Status.HARNESS_ERROR, message, {})
 
 

@@ -13,11 +13,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.errors import SubmissionChangedError
 from harness.records import Status
 from harness.sandbox.backend import Backend
 from harness.session.faults import SubmissionFault, clean
 from harness.session.process import Limits, Process
-from harness.submission import Submission
+from harness.submission import Submission, show
 
 Array = NDArray[Any]
 CALL_SECONDS_AT_MOST = 120.0
@@ -56,7 +57,7 @@ class Session:
         self._deadline = time.monotonic() + budget_seconds
         self._budget = budget_seconds
         self._process: Process | None = None
-        self._load_fault: SubmissionFault | None = None
+        self._load_fault: SubmissionFault | SubmissionChangedError | None = None
         self.memory_order: Literal["C", "F"] = "C"  # of the arrays that the submission is given
         self.refills = False  # whether new rows come in the array of the rows before, where they fit in it
         self._kept: dict[int, list[Array]] = {}  # what the worker still has, the latest used last
@@ -191,10 +192,23 @@ class Session:
                 limits=self.limits,
             )
         except SubmissionFault as fault:
+            self._refuse_changes()
             self._load_fault = fault
             raise
+        self._refuse_changes()
         self.notes = self._process.notes
         return self._process
+
+    def _refuse_changes(self) -> None:
+        """Raise SubmissionChangedError unless what a process has just loaded is what was found.
+
+        An author saves the file while it is checked: a second process would train another network.
+        """
+        if not self.submission.is_as_found():
+            self.restart()
+            message = f"{show(self.submission.path.name)} was changed while it was graded: grade it again"
+            self._load_fault = SubmissionChangedError(message)
+            raise self._load_fault
 
 
 class Model:

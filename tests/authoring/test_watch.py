@@ -91,8 +91,10 @@ def test_a_save_during_a_grading_is_not_missed(tmp_path):
             path.write_text("a = 22222\n")
         return answers.pop(0)
 
-    assert watch(path, regrade, stream=io.StringIO(), poll_seconds=0.01, rounds=2) == 1
+    out = io.StringIO()
+    assert watch(path, regrade, stream=out, poll_seconds=0.01, rounds=2) == 1
     assert answers == []
+    assert out.getvalue().count("of 10.0 points") == 1  # the first verdict is of no version
 
 
 def test_a_half_saved_file_is_said_and_waited_for(tmp_path):

@@ -56,6 +56,16 @@ def test_where_that_other_has_nothing_to_say_it_fails_by_itself(submission, list
     assert found["later"].message == "what root proves does not hold on this batch"
 
 
+def test_a_submission_that_is_saved_meanwhile_is_not_blamed(submission):
+    def build(ctx):
+        ctx.session.build([3, 2], "tanh", 0)
+
+    submission.path.write_text("x = 1\n")
+    found = results(submission, check("first", build))["first"]
+    assert found.status is Status.HARNESS_ERROR
+    assert found.message == "empty.py was changed while it was graded: grade it again"
+
+
 def test_a_fault_of_the_checks_own_is_the_harness_fault_and_ends_nothing(submission):
     found = results(
         submission, check("first", raising(ZeroDivisionError("here"))), check("next", lambda ctx: {})

@@ -97,6 +97,7 @@ def test_results_equal_the_local_ones_though_a_worker_is_killed(small_class, bac
     (small_class / "ada.py").rename(folder / "parts" / "net.py")
     (folder / "parts" / "__init__.py").touch()
     (folder / "again.py").symlink_to("parts/net.py")
+    os.mkfifo(folder / "pipe")  # never read, but part of what was handed in
     (folder / "submission.py").write_text("from parts.net import build\nimport again\n")
     backcheck.run("--seed", 5, "--no-store", json="local.json")
     grader = backcheck.start("--seed", 5, "--dask", dask.address)

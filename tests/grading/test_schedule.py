@@ -13,6 +13,7 @@ from functools import partial
 
 import pytest
 
+from harness.errors import SubmissionChangedError
 from harness.grading import schedule
 from harness.grading.accuracy import AccuracyRun
 from harness.grading.keys import unit_key
@@ -157,6 +158,17 @@ def test_a_fault_of_the_harnesss_own_is_not_kept_and_another_grader_may_try(unit
         assert {other.claim(KEY(unit)) for unit in units} == {Lease.OURS}
     statuses = {(outcome.run or outcome.checks[0]).status for _, outcome, _ in taken}
     assert statuses == {Status.HARNESS_ERROR}
+
+
+def test_a_submission_that_is_saved_meanwhile_is_not_kept_and_told_in_its_own_words(units, tmp_path):
+    def answer(unit):
+        raise SubmissionChangedError("eve.py was changed")
+
+    with Store(tmp_path / "s.sqlite") as store:
+        taken = run(Pool(answer), units, store=store)
+        assert store.kept == 0
+    messages = {(outcome.run or outcome.checks[0]).message for _, outcome, _ in taken}
+    assert messages == {"eve.py was changed"}
 
 
 def test_the_second_grading_takes_everything_from_the_store(units, tmp_path):

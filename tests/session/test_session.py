@@ -8,6 +8,7 @@ import numpy as np
 import psutil
 import pytest
 
+from harness.errors import SubmissionChangedError
 from harness.records import Status
 from harness.sandbox.backend import available, choose
 from harness.session import Limits, Session, SubmissionFault
@@ -195,6 +196,19 @@ def test_a_fault_in_loading_is_remembered(opened):
     assert "at import" in fault_of(session).message
     assert "at import" in fault_of(session).message
     assert session.starts == 1
+
+
+@pytest.mark.parametrize("text", ["", "X = 1\n", "def build(:\n"], ids=["empty", "no network", "half saved"])
+def test_what_was_saved_meanwhile_is_never_loaded_as_what_was_found(opened, text):
+    session = opened(net("return X[:, :2]"))
+    session.build([3, 2], "tanh", 0)
+    session.submission.path.write_text(text)
+    session.build([3, 2], "tanh", 0)  # of the process that has loaded what was found
+    session.restart()
+    for _ in range(2):
+        with pytest.raises(SubmissionChangedError, match=r"student0.py was changed while it was graded"):
+            session.build([3, 2], "tanh", 0)
+    assert session.starts == 2
 
 
 def test_a_syntax_error_names_the_line(opened):
