@@ -32,6 +32,8 @@ lint: setup  ## ruff and mypy
 	$(BIN)/mypy
 
 bench: setup  ## measure speed beside what people would use instead
+	@$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]' \
+		|| echo "JAX does not install here: it is left out of the comparison" >&2
 	$(BIN)/python -m benchmarks $(ARGS)
 
 bench-class: setup  ## grade a generated class of 200: throughput, overhead, memory, grading again

@@ -76,7 +76,11 @@ def build_of(case: loader.Case, folder: Path) -> Callable[..., Any]:
     return build
 
 
-@pytest.mark.parametrize("name", RIGHT)
+# A package of the case's own compiles for every shape: a minute or more.
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if case.requires else name for name, case in RIGHT.items()],
+)
 def test_a_right_case_agrees_with_torch_in_float64(name: str, tmp_path: Path) -> None:
     case = RIGHT[name]
     if case.absent:
