@@ -60,6 +60,7 @@ class Process:
         limits: Limits,
     ) -> None:
         self.limits = limits
+        self._cpu_seconds = 0.0
         self.output = b""
         self.output_count = 0
         self.notes: tuple[str, ...] = ()
@@ -145,8 +146,15 @@ class Process:
         """Whether the process can still be asked."""
         return self._channel.fileno() >= 0
 
+    def cpu_seconds(self) -> float:
+        """The processor time of the process and its children so far; once closed, what it was then."""
+        if self.alive:  # else the number may be another process's
+            self._cpu_seconds = group_usage(self._popen.pid).cpu_seconds
+        return self._cpu_seconds
+
     def close(self) -> None:
         """End the process and all its children, and remove its working folder."""
+        self.cpu_seconds()
         self._channel.close()
         kill_tree(self._popen.pid)
         self._popen.wait()

@@ -23,6 +23,7 @@ from harness.submission import Submission, show
 Array = NDArray[Any]
 CALL_SECONDS_AT_MOST = 120.0
 LEAST_WEIGHTS, MOST_WEIGHTS = 2_000, 10_000_000  # of a network whose initialisation tells anything
+BUSY_FACTOR = 2.0  # times its budget that a submission may last: other work shares the cores
 KEPT_SETS = 4  # lists of weights that the worker keeps, since checks come back to the same networks
 ANSWER_SLACK = 1 << 20  # bytes beyond what a right answer needs, so that a wrong shape is seen and named
 
@@ -54,8 +55,9 @@ class Session:
         self.notes: tuple[str, ...] = ()
         self.starts = 0
         self.seconds_in_submission = 0.0
-        self._deadline = time.monotonic() + budget_seconds
+        self._start = time.monotonic()
         self._budget = budget_seconds
+        self._ended_cpu_seconds = 0.0  # processor time of the processes before the present one
         self._process: Process | None = None
         self._load_fault: SubmissionFault | SubmissionChangedError | None = None
         self.memory_order: Literal["C", "F"] = "C"  # of the arrays that the submission is given
@@ -92,11 +94,11 @@ class Session:
 
         Weights that were set and not used yet travel in the same frame, and are set first.
         """
-        left = self._deadline - time.monotonic()
+        limit = self.limits.call_seconds if seconds is None else seconds
+        left = self._left(limit)
         if left <= 0:
             message = f"the submission used up its {self._budget:.0f} s; this was not tried"
             raise SubmissionFault(Status.TIMEOUT, message, spent=True)
-        limit = self.limits.call_seconds if seconds is None else seconds
         process = self._ready()
         due, self._due = self._due, None
         first, sent = ({}, []) if due is None else self._packed(*due)
@@ -114,11 +116,26 @@ class Session:
                 bytes_limit=bytes_limit,
                 seconds=min(limit, left),
             )
-        except SubmissionFault:
+        except SubmissionFault as fault:
             self._kept = {}  # what the worker has now is unknown
+            if fault.status is Status.TIMEOUT and left < limit:
+                message = f"the submission used up its {self._budget:.0f} s in {op}"
+                raise SubmissionFault(fault.status, message, fault.detail, fatal=fault.fatal) from None
             raise
         finally:
             self.seconds_in_submission += time.monotonic() - start
+
+    def _left(self, wanted: float) -> float:
+        """The seconds that are left of the submission's time; exact where they are fewer than ``wanted``.
+
+        Where other work shares the cores, the processor's time counts instead of the clock's: a right
+        submission must not fail for waiting its turn. One that sleeps gets no more than twice its time.
+        """
+        waited = time.monotonic() - self._start
+        if self._budget - waited >= wanted:
+            return self._budget - waited
+        used = self._ended_cpu_seconds + (0.0 if self._process is None else self._process.cpu_seconds())
+        return self._budget - max(used, waited / BUSY_FACTOR)
 
     def set_weights(self, slot: int, weights: Sequence[Array]) -> None:
         """Give a model new weights, with the next question: a fault in taking them is raised there."""
@@ -154,6 +171,7 @@ class Session:
         """End the process; the next call starts a new one."""
         if self._process is not None:
             self._process.close()
+            self._ended_cpu_seconds += self._process.cpu_seconds()
         self._process = None
         self._kept, self._due = {}, None
 

@@ -3,6 +3,7 @@
 import os
 import re
 import textwrap
+import time
 
 import numpy as np
 import psutil
@@ -230,9 +231,40 @@ def test_no_build_is_not_provided(opened):
 
 
 def test_the_time_of_a_whole_submission_is_bounded(opened):
-    session = opened(net("time.sleep(0.2)\nreturn X[:, :2]"), budget=0.1)
+    session = opened(net("while True: pass"), budget=1.0)
     fault = fault_of(session)
-    assert fault.status is Status.TIMEOUT
+    assert (fault.status, fault.spent) == (Status.TIMEOUT, False)
+    assert fault.message == "the submission used up its 1 s in predict_proba"
+    while not fault.spent:
+        fault = fault_of(session)
+    assert fault.message == "the submission used up its 1 s; this was not tried"
+
+
+def test_who_waits_for_a_busy_machine_has_its_time_but_not_for_ever(opened, monkeypatch):
+    session = opened(net("return X[:, :2]"), budget=300.0)
+    model, X = session.build([3, 2], "tanh", 0), np.zeros((4, 3))
+    start = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: start + 590.0)
+    assert model.predict_proba(X).shape == (4, 2)
+    session.restart()  # what the processes before have used counts too
+    monkeypatch.setattr(session, "_ended_cpu_seconds", 301.0)
+    assert fault_of(session).spent
+    monkeypatch.setattr(session, "_ended_cpu_seconds", 0.0)
+    monkeypatch.setattr(time, "monotonic", lambda: start + 601.0)
+    assert fault_of(session).spent
+
+
+def test_the_time_of_a_process_is_known_after_it_was_ended(opened):
+    session = opened(
+        net("t = time.process_time()\nwhile time.process_time() < t + 0.3: pass\nreturn X[:, :2]")
+    )
+    session.build([3, 2], "tanh", 0).predict_proba(np.zeros((4, 3)))
+    session.restart()
+    first = session._ended_cpu_seconds
+    assert first >= 0.3
+    session.build([3, 2], "tanh", 0).predict_proba(np.zeros((4, 3)))
+    session.restart()
+    assert session._ended_cpu_seconds >= first + 0.3
 
 
 def test_nothing_is_left_behind(opened, tmp_path):
