@@ -375,6 +375,14 @@ def test_new_rows_come_in_the_array_of_the_rows_before_where_asked_for(opened):
     assert model.predict_proba(np.full((5, 3), 3.0))[0].tolist() == [3.0, 3.0]
 
 
+def test_an_array_that_the_submission_has_locked_is_left_to_it(opened):
+    session = opened(net("X.flags.writeable = False\nreturn X[:, :2]"))
+    session.refills = True
+    model = session.build([3, 2], "tanh", 0)
+    for value in (1.0, 2.0, 3.0):
+        assert model.predict_proba(np.full((4, 3), value)).tolist() == [[value, value]] * 4
+
+
 def test_what_a_question_writes_into_its_rows_is_seen_though_they_were_asked_about_before(opened):
     body = """
         self.asked = getattr(self, "asked", 0) + 1
