@@ -31,6 +31,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 }
 CONTRACT_ACTIVATIONS = ("sigmoid", "tanh", "relu")
 MANIFEST_LIMIT = 64 << 10  # bytes: a manifest is a page of text
+DOTS_LIMIT = 500  # in one line
 TIME_LIMIT = 3600.0  # seconds: more than this is a typing error
 
 
@@ -117,11 +118,14 @@ def _bounded(path: Path) -> bytes:
 
 
 def _toml(raw: bytes, where: str) -> dict[str, Any]:
+    # Time and memory grow with the square of a key's parts.
+    if any(line.count(b".") > DOTS_LIMIT for line in raw.split(b"\n")):
+        raise ManifestError(f"{where} has a line with more than {DOTS_LIMIT} dots: no key needs them")
     try:
         return tomllib.loads(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise ManifestError(f"{where} is not UTF-8 text (byte {error.start}): save it as UTF-8") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # an integer of thousands of digits is a plain ValueError
         raise ManifestError(f"{where} is not TOML: {error}") from None
 
 

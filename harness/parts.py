@@ -50,11 +50,13 @@ def read_part(entry: Path, folder: Path | None, manifest: Manifest) -> Reading:
         "package" if uses or manifest.adapter in ("torch", "sklearn", "keras") else "scratch"
     )
     notes = []
-    if manifest.part is None and uses:
+    if part == "both" and uses:
+        part = "package"  # from scratch is without a framework, whatever a manifest says
+    if manifest.part != part and uses:
         notes.append(f"graded as the package part: it uses {uses[0].dotted} (line {uses[0].line})")
     roots = {dotted.split(".")[0] for tree in trees for _, dotted, _ in scan.imports(tree)}
     wanted = {"numpy", *(dist for name, dist in TOOLS.items() if name in roots)}
-    if part != "scratch":
+    if part == "package":
         wanted.update(dist for name, dist in FRAMEWORK_DISTRIBUTIONS.items() if name in roots)
         wanted.update(
             {"torch": ["torch"], "sklearn": ["scikit-learn"], "keras": ["keras"]}.get(

@@ -41,14 +41,15 @@ class Submission:
     manifest: Manifest
     part: str  # scratch, package or both
     packages: tuple[str, ...]  # distributions that the sandbox lets it import
-    digest: str  # SHA-256 over the names and contents of all its files
+    digest: str  # SHA-256 over the names and contents of all its files, and the manifest in force
+    files_digest: str = ""  # without that manifest
     problem: str | None = None
     notes: tuple[str, ...] = field(default=())
 
     def is_as_found(self) -> bool:
-        """Whether its files still are those that ``digest`` names; there must be no ``problem``."""
+        """Whether its files still are those that were found; there must be no ``problem``."""
         try:
-            return _combined(digest_of(self.path, lambda *_: None), self.manifest) == self.digest
+            return digest_of(self.path, lambda *_: None) == self.files_digest
         except (OSError, TooLargeError):
             return False
 
@@ -65,8 +66,10 @@ def discover(
     for path in map(Path, paths):
         if not path.exists():
             raise UsageError(f"{show(str(path))} does not exist: expected a submission, or a folder of them")
-        candidates = [path] if path.is_file() or _is_submission(path) else list(_candidates(path, said))
-        found.extend(_submission(candidate) for candidate in candidates)
+        if path.is_file() or _is_submission(path):
+            found.append(_submission(path))
+        else:
+            found.extend(_submission(candidate, listed=True) for candidate in _candidates(path, said))
     return tuple(_with_unique_names(sorted(found, key=lambda s: (s.name, str(s.path)))))
 
 
@@ -83,6 +86,12 @@ def _is_submission(folder: Path) -> bool:
 
 def _candidates(folder: Path, notes: list[str]) -> Iterator[Path]:
     """The files and folders directly inside a folder of submissions, without what is none."""
+    named = [folder / f"{Path(CLASS_MANIFEST).stem}{suffix}" for suffix in (".py", ".ipynb")]
+    if (folder / CLASS_MANIFEST).exists() and (theirs := [path.name for path in named if path.exists()]):
+        raise UsageError(
+            f"{show(str(folder))}: {CLASS_MANIFEST} holds for the whole class, and beside {theirs[0]} it may "
+            f"be one submission's: give {theirs[0]} another name, and its manifest with it"
+        )
     adapters = _adapter_files(folder)
     for path in sorted(folder.iterdir(), key=lambda p: os.fsencode(p.name)):
         reason = _passed_over(path, adapters)
@@ -116,15 +125,17 @@ def _adapter_files(folder: Path) -> set[str]:
     for path in folder.glob("*.toml"):
         try:
             adapter = load_manifest(path).adapter
-        except ManifestError:
-            continue  # told where the submission is read
-        if adapter is not None:
+        except Exception:  # told where the submission is read
+            continue
+        # Of a class's manifest, or of the one submission that may have it: no other file is hidden by it.
+        if adapter is not None and (path.name == CLASS_MANIFEST or adapter == f"{path.stem}_adapter.py"):
             names.add(adapter)
     return names
 
 
-def _submission(path: Path) -> Submission:
-    """Read one submission; every fault of its own ends up in ``problem``."""
+def _submission(path: Path, *, listed: bool = False) -> Submission:
+    """Read one submission, named or ``listed`` in a folder; every fault of its own ends up in ``problem``."""
+    path = path.resolve() if path.name in ("", "..") else path
     folder = path if path.is_dir() else None
     name = show(path.name if folder else path.stem)
     manifest, entry, part, digest = Manifest(), path, "scratch", ""
@@ -132,7 +143,7 @@ def _submission(path: Path) -> Submission:
     reading = Reading()
     notes: list[str] = []
     try:
-        _check_name(path)
+        _check_name(path, listed=listed)
         digest = digest_of(path, lambda file, why: notes.append(f"{show(file.name)} {why}"))
         manifest = _manifest(path, folder)
         entry = _entry(path, folder, manifest, notes)
@@ -141,30 +152,36 @@ def _submission(path: Path) -> Submission:
     except (ManifestError, TooLargeError, _ProblemError) as error:
         problem = str(error)
     except OSError as error:
-        problem = (
-            problem or f"{show(str(error.filename or path.name))} cannot be read: {error.strerror or error}"
-        )
+        problem = f"{show(str(error.filename or path.name))} cannot be read: {error.strerror or error}"
+    except Exception as error:  # a loop of links, folders without end, a number of a thousand digits ...
+        problem = f"{name} cannot be read ({type(error).__name__}: {show(str(error))}): hand in plain files"
     manifest = replace(manifest, part=part)
-    digest = _combined(digest, manifest)
     return Submission(
         name=name,
         path=path,
-        entry=entry.absolute(),
-        folder=folder.absolute() if folder else None,
+        # Without "..": behind the walls the folders that such a path leads through are not there.
+        entry=_settled(entry),
+        folder=_settled(folder) if folder else None,
         manifest=manifest,
         part=part,
         packages=reading.packages,
-        digest=digest,
+        digest=_combined(digest, manifest),
+        files_digest=digest,
         problem=problem,
         notes=(*notes, *reading.notes),
     )
+
+
+def _settled(path: Path) -> Path:
+    """The absolute path without links and dots before its last part, which keeps its name."""
+    return path.parent.resolve() / path.name
 
 
 class _ProblemError(Exception):
     """Why a submission cannot be graded, in words for its author."""
 
 
-def _check_name(path: Path) -> None:
+def _check_name(path: Path, *, listed: bool) -> None:
     name = path.name
     if not name.isprintable() or any("\ud800" <= c <= "\udfff" for c in name) or len(name) > NAME_LIMIT:
         raise _ProblemError("the name has control characters, broken Unicode or is too long: rename it")
@@ -176,6 +193,10 @@ def _check_name(path: Path) -> None:
         raise _ProblemError("archives are not unpacked: unpack it and hand in the folder")
     if path.is_symlink() and not path.exists():
         raise _ProblemError("it is a symbolic link to nothing")
+    if path.is_symlink() and listed:
+        raise _ProblemError(
+            "it is a symbolic link, and what it points to is another's: hand in the file itself"
+        )
     if not path.is_file() and not path.is_dir():
         raise _ProblemError("it is neither a file nor a folder")
 
@@ -183,14 +204,25 @@ def _check_name(path: Path) -> None:
 def _manifest(path: Path, folder: Path | None) -> Manifest:
     """The submission's own manifest, else that of the class, else an empty one."""
     own = folder / MANIFEST_NAME if folder else path.with_suffix(".toml")
+    found = []
     for candidate, root in ((own, folder or path.parent), (path.parent / CLASS_MANIFEST, path.parent)):
         if candidate.is_file():
             if not candidate.resolve().is_relative_to(root.resolve()):
                 raise _ProblemError(
                     f"{candidate.name} is a symbolic link that leaves the folder: hand in the file itself"
                 )
-            return load_manifest(candidate)
-    return Manifest()
+            found.append(load_manifest(candidate))
+    if folder is None and own.is_file() and found[0].adapter_source is not None:
+        # Any other file beside it may be somebody else's submission.
+        expected = f"{path.stem}_adapter.py"
+        if found[0].adapter != expected:
+            raise _ProblemError(
+                f"{show(own.name)}: the adapter of a single file is called {show(expected)!r}, found "
+                f"{show(str(found[0].adapter))!r}: rename it, or hand in a folder"
+            )
+    if len(found) == 2 and found[1].part is not None:
+        return replace(found[0], part=found[1].part)  # which part is graded is the class's to say
+    return found[0] if found else Manifest()
 
 
 def _entry(path: Path, folder: Path | None, manifest: Manifest, notes: list[str]) -> Path:
@@ -250,4 +282,12 @@ def _with_unique_names(found: Iterable[Submission]) -> Iterator[Submission]:
         counts = Counter(s.name for s in found)
         labels = [show(str(s.path) if whole_path else s.path.name) for s in found]
         found = [replace(s, name=label) if counts[s.name] > 1 else s for s, label in zip(found, labels)]
-    return iter(found)
+    # What is shown of two long paths may still be alike, and a name is what a verdict is kept under.
+    taken: set[str] = set()
+    for submission in found:
+        name, number = submission.name, 1
+        while name in taken:
+            number += 1
+            name = f"{submission.name[: NAME_LIMIT - 10]} ({number})"
+        taken.add(name)
+        yield replace(submission, name=name)

@@ -114,7 +114,10 @@ def _described(entry: object) -> tuple[np.dtype[Any], tuple[int, ...]]:
 def _array(
     channel: socket.socket, dtype: np.dtype[Any], shape: tuple[int, ...], wait: Callable[[], None] | None
 ) -> Array:
-    array = np.empty(shape, dtype)
+    try:
+        array = np.empty(shape, dtype)
+    except ValueError:  # no bytes beside a length of 0, and yet lengths that NumPy refuses
+        raise FrameError("an array of an impossible shape") from None
     if array.size:
         _read_into(channel, array.reshape(-1).view(np.uint8).data, wait)
     return array

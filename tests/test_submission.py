@@ -1,6 +1,7 @@
 """Finding submissions: nothing is imported, nobody vanishes, and one broken submission stops no other."""
 
 import ast
+import json
 import os
 import sys
 
@@ -11,6 +12,7 @@ from harness.errors import UsageError
 from harness.submission import discover
 
 CODE = "def build(layer_sizes, activation, seed): ...\n"
+LARGE_CELL = {"cell_type": "code", "source": "x = 1\n" * 200_000}
 
 
 def found(folder, **options):
@@ -208,11 +210,112 @@ def test_a_class_manifest_holds_for_those_without_their_own(tmp_path):
 
 def test_an_adapter_beside_a_file_is_no_submission(tmp_path):
     (tmp_path / "alice.py").write_text("")
-    (tmp_path / "alice.toml").write_text('adapter = "bridge.py"')
-    (tmp_path / "bridge.py").write_text(CODE)
+    (tmp_path / "alice.toml").write_text('adapter = "alice_adapter.py"')
+    (tmp_path / "alice_adapter.py").write_text(CODE)
     notes = []
-    assert set(found(tmp_path, notes=notes)) == {"alice"}
+    submissions = found(tmp_path, notes=notes)
+    assert set(submissions) == {"alice"}
+    assert submissions["alice"].problem is None
     assert any("adapter of a submission" in note for note in notes)
+
+
+def test_a_submission_cannot_take_another_s_file_for_its_adapter(tmp_path):
+    (tmp_path / "alice.py").write_text(CODE)
+    (tmp_path / "eve.py").write_text("")
+    (tmp_path / "eve.toml").write_text('adapter = "alice.py"')
+    submissions = found(tmp_path)
+    assert submissions["alice"].problem is None
+    assert "'eve_adapter.py'" in submissions["eve"].problem
+
+
+def test_a_submission_called_class_cannot_speak_for_the_class(tmp_path):
+    for name in ("alice.py", "class.py"):
+        (tmp_path / name).write_text(CODE)
+    assert set(found(tmp_path)) == {"alice", "class"}
+    (tmp_path / "class.toml").write_text('layout = "out_in"')
+    with pytest.raises(UsageError, match=r"beside class.py it may be"):
+        found(tmp_path)
+
+
+def test_a_link_to_another_submission_is_none(tmp_path):
+    (tmp_path / "alice").mkdir()
+    (tmp_path / "alice" / "submission.py").write_text(CODE)
+    (tmp_path / "carol.py").write_text(CODE)
+    (tmp_path / "eve").symlink_to("alice")
+    (tmp_path / "mallory.py").symlink_to("carol.py")
+    problems = {name: each.problem for name, each in found(tmp_path).items()}
+    assert {name for name, problem in problems.items() if problem is None} == {"alice", "carol"}
+    assert all("symbolic link" in problems[name] for name in ("eve", "mallory"))
+    assert discover([tmp_path / "mallory.py"])[0].problem is None  # who names a link means it
+
+
+def test_which_part_is_graded_is_the_class_s_to_say(tmp_path):
+    (tmp_path / "alice.py").write_text("import torch\nN = torch.nn.Linear(2, 3)\n" + CODE)
+    (tmp_path / "alice.toml").write_text('part = "both"')
+    alice = found(tmp_path)["alice"]
+    assert alice.part == "package"  # nobody is from scratch who uses a framework
+    assert any("graded as the package part: it uses torch" in note for note in alice.notes)
+    (tmp_path / "class.toml").write_text('part = "scratch"')
+    alice = found(tmp_path)["alice"]
+    assert (alice.part, alice.packages) == ("scratch", ("numpy",))
+
+
+def test_long_paths_that_look_alike_keep_names_of_their_own(tmp_path):
+    folders = [tmp_path / ("l" * 110) / name for name in "ab"]
+    for folder in folders:
+        (folder / "alice").mkdir(parents=True)
+        (folder / "alice" / "submission.py").write_text(CODE)
+    names = [each.name for each in discover(folders)]
+    assert len(set(names)) == 2
+    assert max(map(len, names)) <= 100
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda d: [d.mkdir(), (d / "submission.toml").write_text(f"layers = {'9' * 5000}")],
+        lambda d: [d.mkdir(), (d / "submission.toml").write_text(f"input_scale = 0x{'f' * 5000}")],
+        lambda d: [d.mkdir(), (d / "submission.toml").write_text("a." * 20_000 + "a = 1")],
+        lambda d: [d.mkdir(), (d / "loop").symlink_to("loop"), (d / "submission.py").write_text(CODE)],
+        lambda d: d.with_suffix(".py").symlink_to(d.with_suffix(".py").name),
+        lambda d: d.with_suffix(".ipynb").write_text('{"worksheets": [{"cells": 5}], "nbformat": 3}'),
+        lambda d: d.with_suffix(".ipynb").write_text(json.dumps({"cells": [LARGE_CELL], "nbformat": 4})),
+    ],
+    ids=["digits", "hex digits", "dots", "loop inside", "loop", "no cells", "much code"],
+)
+def test_one_hand_in_never_stops_a_class(tmp_path, make):
+    (tmp_path / "alice.py").write_text(CODE)
+    make(tmp_path / "eve")
+    submissions = found(tmp_path)
+    assert set(submissions) == {"alice", "eve"}
+    assert submissions["alice"].problem is None
+    if (tmp_path / "eve").is_dir():
+        submissions["eve"].problem.encode()
+        assert len(submissions["eve"].problem) < 400
+
+
+def test_folders_without_end_are_that_submission_s_problem(tmp_path, monkeypatch):
+    def endless(path, remark):
+        return endless(path, remark) if path.name == "eve" else ""
+
+    for name in ("alice", "eve"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "submission.py").write_text(CODE)
+    monkeypatch.setattr("harness.submission.digest_of", endless)
+    submissions = found(tmp_path)
+    assert submissions["alice"].problem is None
+    assert "RecursionError" in submissions["eve"].problem
+
+
+@pytest.mark.parametrize("given", [".", "../eve", "..", "inside/.."])
+def test_a_folder_is_found_by_whatever_path(tmp_path, monkeypatch, given):
+    (tmp_path / "eve" / "inside").mkdir(parents=True)
+    (tmp_path / "eve" / "submission.py").write_text(CODE)
+    monkeypatch.chdir(tmp_path / "eve" / ("inside" if given == ".." else ""))
+    (submission,) = discover([given])
+    assert submission.name == "eve"
+    assert submission.entry == tmp_path / "eve" / "submission.py"
+    assert submission.is_as_found()
 
 
 def test_the_digest_is_of_names_and_contents(tmp_path):

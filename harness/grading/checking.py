@@ -113,7 +113,7 @@ class Checker:
         # A fault of the harness's own must not end the grading of a class: it is recorded, and named as ours.
         except Exception as error:
             status = Status.HARNESS_ERROR
-            message = f"backcheck itself failed here ({type(error).__name__}: {error}); this costs no points"
+            message = f"backcheck itself failed here ({type(error).__name__}: {error}); its points stay open"
             detail = traceback.format_exc(limit=-6)
         return CheckResult(
             id=check.id,

@@ -115,6 +115,8 @@ class LocalPool:
         # Set before NumPy is imported there. Spawned, not forked: the grader may hold threads.
         for name in THREAD_VARIABLES:
             os.environ.setdefault(name, "1")
+        # Else a spawned Python looks for modules in the current folder, where somebody's socket.py may be.
+        os.environ["PYTHONSAFEPATH"] = "1"
         context = multiprocessing.get_context("spawn")
         arguments = (os.getpid(), str(self._folder))
         return ProcessPoolExecutor(1, mp_context=context, initializer=_settle_in, initargs=arguments)

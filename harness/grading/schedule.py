@@ -154,7 +154,7 @@ def _not_tried(unit: Unit, budget: float) -> Outcome:
 
 
 def _harness_error(unit: Unit, error: BaseException) -> Outcome:
-    message = f"backcheck itself failed here ({type(error).__name__}: {error}); this costs no points"
+    message = f"backcheck itself failed here ({type(error).__name__}: {error}); its points stay open"
     if isinstance(error, SubmissionChangedError):
         message = str(error)
     return _uniform(unit, Status.HARNESS_ERROR, message, {})

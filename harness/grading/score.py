@@ -17,15 +17,17 @@ from harness.statistics.judging import screening_range
 
 
 def score_check(result: CheckResult, points: float) -> CheckResult:
-    """Give a result its points: only a measured pass scores; what did not apply, or failed in the harness,
-    is not counted.
+    """Give a result its points: only a measured pass scores; what did not apply is not counted.
+
+    What failed in the harness stays open and in the full marks: a submission that brings it about, by an
+    answer that nobody foresaw, must not get rid of a check that it fails.
     """
     worth = points if _counts(result) else 0.0
     return replace(result, max_points=worth, points=worth if result.status is Status.PASS else 0.0)
 
 
 def _counts(result: CheckResult) -> bool:
-    return not (result.status is Status.HARNESS_ERROR or result.evidence.get("not_applicable"))
+    return not result.evidence.get("not_applicable")
 
 
 def needs_another_run(runs: Sequence[AccuracyRun], distribution: Distribution | None, family: int) -> bool:
@@ -54,12 +56,12 @@ def judge_experiment(
         status, message = bad.status, bad.message
     elif distribution is None:
         status = Status.HARNESS_ERROR
-        message = "backcheck has no calibration of this experiment; this costs no points"
+        message = "backcheck has no calibration of this experiment; it is not counted"
     else:
         judgement = judge(accuracies, distribution, family=family)
         status = Status.PASS if judgement.status == "pass" else Status.FAIL
         low, high, message = judgement.low, judgement.high, judgement.message
-    worth = 0.0 if status is Status.HARNESS_ERROR else points
+    worth = 0.0 if distribution is None else points
     return ExperimentResult(
         id=experiment.id,
         reported=experiment.reported,

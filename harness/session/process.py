@@ -29,6 +29,7 @@ from harness.session.faults import SubmissionFault, clean
 from harness.threads import THREAD_VARIABLES
 
 POLL_SECONDS = 0.1
+NOTES_LIMIT = 50
 WALL_FACTOR = 4.0  # a call may wait this many times its processor time: other work shares the cores
 OUTPUT_KEPT = 8000  # bytes of the end of stdout and stderr, as evidence
 
@@ -116,10 +117,10 @@ class Process:
                     self._group.add(self._popen.pid)
             header = {"policy": policy.to_json(), "entry": str(entry), "manifest": dict(manifest)}
             answer, _ = self._exchange(header, (), limits.load_seconds, 0, "loading")
+            self.notes = _notes(answer.get("notes"))
         except BaseException:
             self.close()
             raise
-        self.notes = tuple(clean(note, 500) for note in answer.get("notes", ()) if isinstance(note, str))
 
     def call(
         self,
@@ -190,6 +191,8 @@ class Process:
         if (fault := self._over_memory(what)) is not None:
             # The kernel may end a child of the worker and leave the worker, which answers something.
             raise fault
+        if (fault := self._over_output(what)) is not None:
+            raise fault
         if answer.get("id") != self._next_id:
             raise SubmissionFault(Status.ERROR, f"{what} answered out of turn", fatal=True)
         if "error" in answer:
@@ -244,6 +247,13 @@ class Process:
             return None
         return SubmissionFault(Status.OUT_OF_MEMORY, message, self._tail(), fatal=True)
 
+    def _over_output(self, what: str) -> SubmissionFault | None:
+        """The fault if it has printed too much, since it was started."""
+        if self.output_count <= self.limits.output_bytes:
+            return None
+        message = f"{what} printed more than {_mib(self.limits.output_bytes)}"
+        return SubmissionFault(Status.ERROR, message, self._tail(), fatal=True)
+
     def _tail(self) -> str:
         return clean(self.output.decode("utf-8", "replace")[-1500:], 1500)
 
@@ -261,11 +271,17 @@ class _Watch:
         self.seconds = seconds
         self.what = what
         self.start = time.monotonic()
+        self.due = self.start + POLL_SECONDS  # when to look again at what the process uses
         self.cpu_start: float | None = None
 
     def __call__(self) -> None:
-        while not select.select([self.process._channel], [], [], POLL_SECONDS)[0]:
-            self._check()
+        # By the clock, whether or not there is something to read: an answer may come byte by byte.
+        readable = False
+        while not readable:
+            readable = bool(select.select([self.process._channel], [], [], POLL_SECONDS)[0])
+            if not readable or time.monotonic() >= self.due:
+                self._check()
+                self.due = time.monotonic() + POLL_SECONDS
 
     def _check(self) -> None:
         process, limits = self.process, self.process.limits
@@ -281,9 +297,8 @@ class _Watch:
         if folder_bytes(process._workdir) > limits.file_bytes:
             message = f"{self.what} wrote more than {_mib(limits.file_bytes)} of files, or too many of them"
             raise SubmissionFault(Status.ERROR, message, process._tail(), fatal=True)
-        if process.output_count > limits.output_bytes:
-            message = f"{self.what} printed more than {_mib(limits.output_bytes)}"
-            raise SubmissionFault(Status.ERROR, message, process._tail(), fatal=True)
+        if (fault := process._over_output(self.what)) is not None:
+            raise fault
         waited = time.monotonic() - self.start
         # Processor time, not the clock: on a busy machine a right submission must not fail for waiting
         # its turn.
@@ -291,6 +306,12 @@ class _Watch:
         if waited > self.seconds * WALL_FACTOR or (waited > self.seconds and used > 0.9 * self.seconds):
             message = f"{self.what} did not finish within {self.seconds:.0f} s"
             raise SubmissionFault(Status.TIMEOUT, message, process._tail(), fatal=True)
+
+
+def _notes(answered: object) -> tuple[str, ...]:
+    """What the worker has to say of loading: the submission's word, so that nothing of it is relied on."""
+    listed = answered if isinstance(answered, list) else []
+    return tuple(clean(note, 500) for note in listed[:NOTES_LIMIT] if isinstance(note, str))
 
 
 def _raised(error: object, what: str) -> SubmissionFault:

@@ -62,6 +62,7 @@ class Session:
         self._load_fault: SubmissionFault | SubmissionChangedError | None = None
         self.memory_order: Literal["C", "F"] = "C"  # of the arrays that the submission is given
         self.refills = False  # whether new rows come in the array of the rows before, where they fit in it
+        self.shapes: dict[tuple[int, ...], list[tuple[int, ...]]] = {}  # get_weights' first answer, by sizes
         self._kept: dict[int, list[Array]] = {}  # what the worker still has, the latest used last
         self._due: tuple[int, list[Array]] | None = None
         self._slots = 0
@@ -252,8 +253,14 @@ class Model:
         self._parameters = sum(i * o + o for i, o in pairwise(layer_sizes))
 
     def get_weights(self) -> list[Array]:
-        """Return ``[W1, b1, ...]`` as the submission gives them."""
-        return self._call("get_weights", (), self._parameters)[1]
+        """Return ``[W1, b1, ...]`` as the submission gives them, in the same shapes each time."""
+        weights = self._call("get_weights", (), self._parameters)[1]
+        shapes = [w.shape for w in weights]
+        first = self.session.shapes.setdefault(self.layer_sizes, shapes)
+        if shapes != first:
+            message = f"get_weights answered with the shapes {first}, and later with {shapes}"
+            raise SubmissionFault(Status.ERROR, message)
+        return weights
 
     def set_weights(self, weights: Sequence[Array]) -> None:
         """Give the model new weights."""

@@ -146,7 +146,7 @@ def _folded(name: str) -> str:
 def _graded(verdict: Verdict) -> tuple[object, ...]:
     share = round(facts.percentage(verdict.score, verdict.max_score), 2)
     faults = sum(part.status is Status.HARNESS_ERROR for part in facts.parts_of(verdict))
-    status = "graded" if not faults else f"graded, {faults} checks could not be carried out by the harness"
+    status = "graded" if not faults else f"open: {faults} checks could not be carried out by the harness"
     said = "; ".join(facts.id_list(finding.ids) for finding in facts.findings(verdict))
     return (verdict.score, verdict.max_score, share, status, said)
 

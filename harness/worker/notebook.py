@@ -17,6 +17,7 @@ from typing import Any
 PYTHON_MAGICS = frozenset(["capture", "memit", "prun", "python", "python3", "time", "timeit"])
 MAGIC_LINE = re.compile(r"^(\s*)(%|!|\?)")
 MAGIC_VALUE = re.compile(r"^(\s*[A-Za-z_][\w.,\s\[\]]*?=\s*)([%!].*)$")
+CELLS_LIMIT, CODE_LIMIT = 2000, 1 << 20  # the code in characters
 HELP_LINE = re.compile(r"^(\s*)[\w.]+\?{1,2}\s*$")
 
 
@@ -53,12 +54,15 @@ def parse_notebook(data: Any, name: str) -> list[Cell]:
         raise NotebookError(f"{name} is a notebook of {language[:40]!r}: expected Python")
     raw = data.get("cells")
     if raw is None and isinstance(data.get("worksheets"), list):  # format 3
-        raw = [
-            cell for sheet in data["worksheets"] if isinstance(sheet, dict) for cell in sheet.get("cells", [])
-        ]
+        sheets = [sheet.get("cells") for sheet in data["worksheets"] if isinstance(sheet, dict)]
+        raw = [cell for cells in sheets if isinstance(cells, list) for cell in cells]
     if not isinstance(raw, list):
         raise NotebookError(f"{name} is not a notebook: it has no list of cells")
     code = [cell for cell in raw if isinstance(cell, dict) and cell.get("cell_type") == "code"]
+    # Each cell is parsed, which takes a thousand times the text's memory.
+    if len(code) > CELLS_LIMIT or sum(len(_text(cell)) for cell in code) > CODE_LIMIT:
+        limits = f"{CELLS_LIMIT} cells and {CODE_LIMIT >> 10} KiB of code"
+        raise NotebookError(f"{name} is too large: at most {limits} are read; move data out of it")
     return [_cell(number, cell) for number, cell in enumerate(code, start=1)]
 
 
@@ -70,10 +74,13 @@ def _language(metadata: Any) -> str:
     return ""
 
 
-def _cell(number: int, cell: dict[str, Any]) -> Cell:
+def _text(cell: dict[str, Any]) -> str:
     text = cell.get("source", cell.get("input", ""))
-    text = "".join(str(line) for line in text) if isinstance(text, list) else str(text)
-    metadata = cell.get("metadata")
+    return "".join(map(str, text)) if isinstance(text, list) else str(text)
+
+
+def _cell(number: int, cell: dict[str, Any]) -> Cell:
+    text, metadata = _text(cell), cell.get("metadata")
     tags = metadata.get("tags", []) if isinstance(metadata, dict) else []
     plain, taken_out = to_python(text.replace("\r\n", "\n"))
     names = tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else ()

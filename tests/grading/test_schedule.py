@@ -141,7 +141,7 @@ def test_a_unit_that_takes_two_workers_along_is_the_harnesss_error_and_is_not_ke
     assert len(pool.started) == 11
     outcome = next(outcome for unit, outcome in bad if unit.experiment is None)
     assert [(r.id, r.status) for r in outcome.checks] == [("builds[tanh]", Status.HARNESS_ERROR)]
-    assert "costs no points" in outcome.checks[0].message
+    assert "its points stay open" in outcome.checks[0].message
 
 
 def test_a_fault_of_the_harnesss_own_is_not_kept_and_another_grader_may_try(units, tmp_path):

@@ -53,7 +53,7 @@ def test_two_submissions_of_one_name_are_refused() -> None:
 
 def test_checks_that_the_harness_could_not_do_are_said() -> None:
     row = graded("submission\ncarol\n")[0]
-    assert row["status"] == "graded, 1 checks could not be carried out by the harness"
+    assert row["status"] == "open: 1 checks could not be carried out by the harness"
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
