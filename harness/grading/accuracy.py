@@ -3,25 +3,36 @@ trusted side.
 
 Glorot-uniform weights are independent and identically distributed within a layer, so a correct network's
 accuracy has exactly the same distribution whatever the order of pixels and the names of classes. Each run
-permutes both by a secret draw. A table of labels, a pretrained model or a memorised test set scores chance;
-an honest network notices nothing.
+permutes both by a secret draw, and the order of the images, which ``fit`` shuffles anyway. A table of labels,
+a pretrained model or a memorised test set scores chance; an honest network notices nothing.
+
+Who knows MNIST can find the permutations: by the sums of a pixel, by the counts of a class, by the sum of an
+image. So predictions must be those of the weights that ``fit`` left, by the mathematics of the oracle, and
+these weights must come from those that ``build`` drew before it saw an image: plain gradient descent moves
+them little, and the weights of another training have nothing in common with them.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from harness import oracle
 from harness.data import Dataset
 from harness.records import Status
 from harness.sandbox.backend import Backend
-from harness.session import Limits, Session, SubmissionFault
+from harness.session import Limits, Model, Session, SubmissionFault
 from harness.spec import Experiment
 from harness.submission import Submission
 
+Array = NDArray[Any]
+COMPARED = 1000  # test images, secret ones, whose predictions are compared with those of the weights
+DIFFERENT = 0.02  # of them may have another class: rounding decides between two that are close
 RUN_SECONDS = 900.0  # of processor time for one fit: some forty times what the reference needs
 PREDICT_SECONDS = 120.0
 
@@ -45,16 +56,19 @@ class AccuracyRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Blinding:
-    """A secret permutation of pixels and one of classes."""
+    """Secret permutations of pixels, of classes, and of the training and the test images."""
 
-    pixels: np.ndarray[Any, np.dtype[np.int64]]
-    classes: np.ndarray[Any, np.dtype[np.int64]]
+    pixels: NDArray[np.int64]
+    classes: NDArray[np.int64]
+    train: NDArray[np.int64]
+    test: NDArray[np.int64]
 
     @classmethod
-    def draw(cls, blind: int, features: int, classes: int) -> Blinding:
-        """Draw both permutations from one secret number."""
+    def draw(cls, blind: int, *, features: int, classes: int, train: int, test: int) -> Blinding:
+        """Draw the permutations of so many of each from one secret number."""
         rng = np.random.default_rng([blind, 0xB11D])
-        return cls(pixels=rng.permutation(features), classes=rng.permutation(classes))
+        pixels, names = rng.permutation(features), rng.permutation(classes)
+        return cls(pixels=pixels, classes=names, train=rng.permutation(train), test=rng.permutation(test))
 
     def inputs(self, images: Any, pixel_max: int) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Return float32 inputs in [0, 1] with permuted columns."""
@@ -97,10 +111,18 @@ def _train_and_score(
     session: Session, experiment: Experiment, data: Dataset, seed: int, blind: int
 ) -> tuple[float, dict[str, Any]]:
     protocol = experiment.protocol
-    blinding = Blinding.draw(blind, data.train_images.shape[1], data.classes)
+    blinding = Blinding.draw(
+        blind,
+        features=data.train_images.shape[1],
+        classes=data.classes,
+        train=len(data.train_images[: protocol.train_images]),
+        test=len(data.test_images[: protocol.test_images]),
+    )
     model = session.build(protocol.layer_sizes, protocol.activation, seed)
-    X = blinding.inputs(data.train_images[: protocol.train_images], data.pixel_max)
-    y = blinding.labels(data.train_labels[: protocol.train_images])
+    start = _weights(model)  # before the submission has seen an image
+    X = blinding.inputs(data.train_images[blinding.train], data.pixel_max)
+    y = blinding.labels(data.train_labels[blinding.train])
+    seen: Array = np.asarray(X.any(axis=0))
     options: dict[str, Any] = {}
     # What the protocol leaves at its default is not passed, so that a submission need not offer it.
     if protocol.optimizer != "sgd":
@@ -117,9 +139,9 @@ def _train_and_score(
         **options,
     )
     del X, y
-    test = data.test_images[: protocol.test_images]
-    P = model.predict_proba(blinding.inputs(test, data.pixel_max), seconds=PREDICT_SECONDS)
-    truth = blinding.labels(data.test_labels[: protocol.test_images])
+    X = blinding.inputs(data.test_images[blinding.test], data.pixel_max)
+    truth = blinding.labels(data.test_labels[blinding.test])
+    P = model.predict_proba(X, seconds=PREDICT_SECONDS)
     if P.shape != (len(truth), data.classes):
         expected = (len(truth), data.classes)
         message = f"predict_proba of {len(truth)} rows should have shape {expected}, found {P.shape}"
@@ -131,12 +153,66 @@ def _train_and_score(
             f"predictions for {bad} of {len(truth)} test images are NaN or infinite after training",
         )
     answer = P.argmax(axis=1)
+    end = _weights(model)
+    some = np.random.default_rng([blind, 0x5A3E]).permutation(len(X))[:COMPARED]
+    _refuse_other_predictions(end, X[some], answer[some], protocol.activation)
+    kept = _start_correlation(start, end, seen)
+    _refuse_other_start(kept, protocol.start_correlation)
     # Counted in the true classes' own names, so that the matrix reads as the report's.
     named = np.argsort(blinding.classes)
     confusion = np.zeros((data.classes, data.classes), dtype=np.int64)
     np.add.at(confusion, (named[truth], named[answer]), 1)
-    evidence = {
+    evidence: dict[str, Any] = {
         "confusion": confusion.tolist(),
         "history": {name: [float(v) for v in values[:200]] for name, values in history.series.items()},
     }
+    if kept is not None:
+        evidence["start_correlation"] = kept
     return 100.0 * float(np.mean(answer == truth)), evidence
+
+
+def _weights(model: Model) -> list[Array] | None:
+    """The model's weights, if it shows any, in the shapes of the contract: the contract's checks say so."""
+    if "get_weights" not in model.verbs:
+        return None
+    weights = model.get_weights()
+    expected = [shape for i, o in pairwise(model.layer_sizes) for shape in ((i, o), (o,))]
+    return weights if [w.shape for w in weights] == expected else None
+
+
+def _refuse_other_predictions(weights: list[Array] | None, X: Array, answer: Array, activation: str) -> None:
+    """Raise SubmissionFault if predictions are not those of the weights."""
+    if weights is None:
+        return
+    with np.errstate(all="ignore"):  # whatever numbers they are
+        expected = oracle.probabilities(weights, X, activation).argmax(axis=1)
+    different = int((expected != answer).sum())
+    if different > DIFFERENT * len(X):
+        message = (
+            f"predict_proba does not answer by the weights that fit left: {different} of {len(X)} test "
+            "images get another class than by them"
+        )
+        raise SubmissionFault(Status.FAIL, message)
+
+
+def _start_correlation(start: list[Array] | None, end: list[Array] | None, seen: Array) -> float | None:
+    """The correlation of W1 before and after training, over the pixels that are not 0 in all images.
+
+    None for a model that does not show its weights.
+    """
+    if start is None or end is None:
+        return None
+    before, after = (np.asarray(w[0][seen], dtype=np.float64).ravel() for w in (start, end))
+    with np.errstate(all="ignore"):
+        correlation = np.corrcoef(before, after)[0, 1]
+    return float(correlation) if np.isfinite(correlation) else 0.0  # weights that are all alike have none
+
+
+def _refuse_other_start(kept: float | None, least: float | None) -> None:
+    """Raise SubmissionFault if the weights do not come from those that ``build`` drew."""
+    if kept is not None and least is not None and kept < least:
+        message = (
+            "fit does not train the network that build made: W1 after it has the correlation "
+            f"{kept:.2f} with W1 before, and by this protocol right trainings keep more than {least:g}"
+        )
+        raise SubmissionFault(Status.FAIL, message)

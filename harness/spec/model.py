@@ -43,6 +43,7 @@ class Protocol:
     shuffle: bool  # anew before each epoch
     initialisation: str  # one of INITIALISATIONS
     loss_every: int  # batches between two recorded batch losses, counted anew in each epoch
+    start_correlation: float | None = None  # of W1 before and after training: right ones keep as much
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False)  # who says so
 
     def override(self, items: Mapping[str, Any]) -> Protocol:

@@ -40,6 +40,13 @@ def _sizes(table: Table, key: str) -> tuple[int, ...]:
     return sizes
 
 
+def _correlation(table: Table, key: str) -> float:
+    value = table.get(key, float)
+    if not 0 < value < 1:
+        raise table.error(key, f"expected a number between 0 and 1, found {value}")
+    return value
+
+
 _READERS: Mapping[str, Callable[[Table, str], Any]] = {
     "layer_sizes": _sizes,
     "activation": lambda table, key: table.choice(key, ACTIVATIONS),
@@ -53,7 +60,9 @@ _READERS: Mapping[str, Callable[[Table, str], Any]] = {
     "shuffle": lambda table, key: table.get(key, bool),
     "initialisation": lambda table, key: table.choice(key, INITIALISATIONS),
     "loss_every": _positive,
+    "start_correlation": _correlation,
 }
+OPTIONAL = ("start_correlation",)  # no item of the training: what is asked of it
 
 
 def read_items(table: Table) -> Items:
@@ -102,6 +111,8 @@ def read_protocol(table: Table, protocols: Mapping[str, tuple[Items, Sources]]) 
     sources = {**protocols[name][1], **read_sources(table.table("sources"))}
     table.finish()  # before anything is called missing: a misspelt "override" is the likeliest reason
     for item in _READERS:
+        if item in OPTIONAL:
+            continue
         if item not in items:
             raise table.error("protocol", f"protocol {name!r} with the overrides does not say {item!r}")
         if item not in sources:

@@ -154,7 +154,12 @@ def test_draws_are_fixed_by_the_seed_and_differ_by_key():
 def test_blinding_permutes_images_and_classes_alike_for_training_and_test():
     import numpy as np
 
-    blinding = Blinding.draw(5, 12, 4)
+    def drawn(blind):
+        return Blinding.draw(blind, features=12, classes=4, train=9, test=8)
+
+    blinding = drawn(5)
+    assert sorted(blinding.train) == list(range(9)) != list(blinding.train)
+    assert sorted(blinding.test) == list(range(8)) != list(blinding.test)
     images = np.arange(24, dtype=np.uint8).reshape(2, 12)
     X = blinding.inputs(images, 255)
     assert X.dtype == np.float32
@@ -162,4 +167,4 @@ def test_blinding_permutes_images_and_classes_alike_for_training_and_test():
     assert not np.allclose(X, images / 255)
     np.testing.assert_array_equal(np.argsort(X[0]), np.argsort(X[1]))
     assert sorted(blinding.labels(np.arange(4))) == [0, 1, 2, 3]
-    assert any(not np.array_equal(Blinding.draw(b, 12, 4).classes, blinding.classes) for b in range(6, 10))
+    assert any(not np.array_equal(drawn(b).classes, blinding.classes) for b in range(6, 10))

@@ -4,6 +4,7 @@ import os
 import re
 import textwrap
 import time
+from contextlib import suppress
 
 import numpy as np
 import psutil
@@ -190,6 +191,83 @@ def test_forged_frames_gain_nothing(opened, forged):
     fault = fault_of(session)
     assert fault.status is Status.ERROR
     assert fault.fatal
+
+
+SEND = """
+import gc, socket, struct
+channel = next(o for o in gc.get_objects() if isinstance(o, socket.socket))
+"""
+
+
+def test_an_answer_that_comes_byte_by_byte_is_stopped(opened):
+    body = (
+        SEND
+        + """
+channel.sendall(b"BKC1" + struct.pack(">I", 1 << 20))
+while True:
+    channel.sendall(b" ")
+    time.sleep(0.02)
+"""
+    )
+    fault = fault_of(opened(net(body), limits=Limits(call_seconds=0.3)))
+    assert fault.status is Status.TIMEOUT
+    assert "did not finish within" in fault.message
+
+
+def test_an_array_that_cannot_be_made_is_the_submission_s_fault(opened):
+    body = (
+        SEND
+        + """
+text = b'{"id": 4, "arrays": [{"dtype": "<f8", "shape": [549755813888, 549755813888, 0]}]}'
+for number in range(1, 9):
+    frame = text.replace(b"4,", b"%d," % number, 1)
+    channel.sendall(b"BKC1" + struct.pack(">I", len(frame)) + frame)
+return X
+"""
+    )
+    fault = fault_of(opened(net(body)))
+    assert fault.status is Status.ERROR
+    assert "an array of an impossible shape" in fault.message
+
+
+def test_output_without_end_is_stopped_between_short_calls_too(opened):
+    session = opened(
+        net("print('x' * 300_000, flush=True)\nreturn X[:, :2]"), limits=Limits(output_bytes=1 << 20)
+    )
+    model = session.build([3, 2], "tanh", 0)
+
+    def ask_often():
+        for _ in range(200):
+            model.predict_proba(np.zeros((4, 3)))
+
+    with pytest.raises(SubmissionFault, match="printed more than 1 MiB"):
+        ask_often()
+
+
+def test_weights_come_in_the_same_shapes_each_time(opened):
+    session = opened(net("self.w = self.w[::-1]\nreturn X[:, :2]"))
+    model = session.build([3, 2], "tanh", 0)
+    assert [w.shape for w in model.get_weights()] == [(3, 2), (2,)]
+    model.predict_proba(np.zeros((4, 3)))
+    with pytest.raises(SubmissionFault, match="get_weights answered with the shapes") as caught:
+        model.get_weights()
+    assert caught.value.status is Status.ERROR
+
+
+@pytest.mark.parametrize("notes", ["5", "None", "['a'] * 1000", "{'a': 1}"])
+def test_what_is_said_of_loading_is_bounded_and_breaks_nothing(opened, notes):
+    text = (
+        SEND
+        + f"""
+import json
+frame = json.dumps({{"id": 1, "arrays": [], "notes": {notes}}}).encode()
+channel.sendall(b"BKC1" + struct.pack(">I", len(frame)) + frame)
+"""
+    )
+    session = opened(text + net("return X[:, :2]"))
+    with suppress(SubmissionFault):
+        session.build([3, 2], "tanh", 0)
+    assert len(session.notes) == (50 if "1000" in notes else 0)
 
 
 def test_a_fault_in_loading_is_remembered(opened):
