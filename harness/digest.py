@@ -1,9 +1,13 @@
-"""The identity of a submission: SHA-256 over the names and contents of its files, within limits."""
+"""The identity of a submission: SHA-256 over the names and contents of its files, within limits; and a copy
+of just these files.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import shutil
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -56,3 +60,21 @@ def digest_of(path: Path, remark: Callable[[Path, str], None]) -> str:
                 content = hashlib.file_digest(stream, "sha256").digest()
         digest.update(len(name).to_bytes(4, "big") + name + len(content).to_bytes(4, "big") + content)
     return digest.hexdigest()
+
+
+def copy_files(path: Path, folder: Path) -> None:
+    """Copy what ``digest_of`` reads of a file or folder, and nothing else, into ``folder``, under its name.
+
+    What is no regular file becomes an empty pipe: it is never read, and has its place in the digest.
+    """
+    for file in files_of(path):
+        target = folder / file.relative_to(path.parent)
+        for parent in reversed(target.relative_to(folder).parents[:-1]):
+            (folder / parent).mkdir(mode=0o755, exist_ok=True)
+        if file.is_symlink() and file != path:
+            target.symlink_to(os.readlink(file))
+        elif not file.is_file():
+            os.mkfifo(target)
+        else:
+            shutil.copyfile(file, target)
+            target.chmod(stat.S_IMODE(file.stat().st_mode))

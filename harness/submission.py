@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness.digest import IGNORED_FOLDERS, TooLargeError, digest_of
-from harness.errors import ManifestError, UsageError
+from harness.digest import IGNORED_FOLDERS, TooLargeError, copy_files, digest_of
+from harness.errors import ManifestError, SubmissionChangedError, UsageError
 from harness.manifest import Manifest, load_manifest
 from harness.parts import Reading, read_part
 
@@ -46,12 +46,24 @@ class Submission:
     problem: str | None = None
     notes: tuple[str, ...] = field(default=())
 
-    def is_as_found(self) -> bool:
-        """Whether its files still are those that were found; there must be no ``problem``."""
+    def copied(self, folder: Path) -> Submission:
+        """Copy its files into an empty folder; there must be no ``problem``.
+
+        Raises SubmissionChangedError if they are not those that were found.
+        """
+        path = folder / (self.folder or self.entry).name
         try:
-            return digest_of(self.path, lambda *_: None) == self.files_digest
+            copy_files(self.path, folder)
+            as_found = digest_of(path, lambda *_: None) == self.files_digest
         except (OSError, TooLargeError):
-            return False
+            as_found = False
+        if not as_found:
+            raise SubmissionChangedError(
+                f"{show(self.path.name)} was changed while it was graded: grade it again"
+            )
+        if self.folder is None:
+            return replace(self, path=path, entry=path)
+        return replace(self, path=path, entry=path / self.entry.relative_to(self.folder), folder=path)
 
 
 def discover(

@@ -315,7 +315,8 @@ def test_a_folder_is_found_by_whatever_path(tmp_path, monkeypatch, given):
     (submission,) = discover([given])
     assert submission.name == "eve"
     assert submission.entry == tmp_path / "eve" / "submission.py"
-    assert submission.is_as_found()
+    (tmp_path / "copy").mkdir()
+    assert submission.copied(tmp_path / "copy").entry.read_text() == CODE
 
 
 def test_the_digest_is_of_names_and_contents(tmp_path):

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -16,9 +17,10 @@ from numpy.typing import NDArray
 from harness.errors import SubmissionChangedError
 from harness.records import Status
 from harness.sandbox.backend import Backend
+from harness.sandbox.remains import private_folder, remove_tree
 from harness.session.faults import SubmissionFault, clean
 from harness.session.process import Limits, Process
-from harness.submission import Submission, show
+from harness.submission import Submission
 
 Array = NDArray[Any]
 CALL_SECONDS_AT_MOST = 120.0
@@ -59,6 +61,8 @@ class Session:
         self._budget = budget_seconds
         self._ended_cpu_seconds = 0.0  # processor time of the processes before the present one
         self._process: Process | None = None
+        self._folder: Path | None = None
+        self._copy: Submission | None = None
         self._load_fault: SubmissionFault | SubmissionChangedError | None = None
         self.memory_order: Literal["C", "F"] = "C"  # of the arrays that the submission is given
         self.refills = False  # whether new rows come in the array of the rows before, where they fit in it
@@ -176,9 +180,17 @@ class Session:
         self._process = None
         self._kept, self._due = {}, None
 
+    def holds(self, start: int) -> bool:
+        """Whether the process that was started as the ``start``-th still runs, with the models in it."""
+        return start == self.starts and self._process is not None and self._process.alive
+
     def close(self) -> None:
         """End the process for good."""
         self.restart()
+        self._copy = None
+        if self._folder is not None:
+            remove_tree(self._folder)
+            self._folder = None
 
     def output(self) -> str:
         """The end of what the submission printed."""
@@ -202,32 +214,31 @@ class Session:
             raise self._load_fault
         self.starts += 1
         try:
+            files = self._files()
             self._process = Process(
-                entry=submission.entry,
-                folder=submission.folder,
+                entry=files.entry,
+                folder=files.folder,
                 manifest=submission.manifest.to_json(),
                 packages=submission.packages,
                 backend=self.backend,
                 limits=self.limits,
             )
-        except SubmissionFault as fault:
-            self._refuse_changes()
+        except (SubmissionFault, SubmissionChangedError) as fault:
             self._load_fault = fault
             raise
-        self._refuse_changes()
         self.notes = self._process.notes
         return self._process
 
-    def _refuse_changes(self) -> None:
-        """Raise SubmissionChangedError unless what a process has just loaded is what was found.
-
-        An author saves the file while it is checked: a second process would train another network.
+    def _files(self) -> Submission:
+        """The submission in a private copy: all of its processes load the same, whatever its author saves
+        meanwhile, and none sees a file that its digest does not name, such as bytecode of another source.
         """
-        if not self.submission.is_as_found():
-            self.restart()
-            message = f"{show(self.submission.path.name)} was changed while it was graded: grade it again"
-            self._load_fault = SubmissionChangedError(message)
-            raise self._load_fault
+        if self._copy is None:
+            self._folder = private_folder("copy")
+            self._folder.mkdir()
+            self._folder.chmod(0o711)  # a submission that runs as a user of its own passes through it
+            self._copy = self.submission.copied(self._folder)
+        return self._copy
 
 
 class Model:
@@ -306,7 +317,7 @@ class Model:
         return values[0]
 
     def _require(self, verb: str) -> None:
-        if self._start != self.session.starts:
+        if not self.session.holds(self._start):
             raise SubmissionFault(Status.CRASHED, "the process that held this model has ended")
         if verb not in self.verbs:
             raise SubmissionFault(Status.NOT_PROVIDED, f"{verb} is not provided")

@@ -244,6 +244,18 @@ def test_training_that_goes_on_too_long_is_not_said_to_stop_early(tmp_path):
     assert caught.value.diagnosis is None
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_sizes_that_are_written_down_do_not_make_a_training_stop_early(seed, tmp_path):
+    text = loader.text(case_named("classes"))
+    (build,) = [
+        line for line in text.splitlines() if line.startswith("    return ") and "layer_sizes" in line
+    ]
+    path = tmp_path / "fixed.py"
+    path.write_text(text.replace(build, build.replace("layer_sizes", "[784, 500, 250, 100, 10]")))
+    ctx = Context(session=LocalSession(path), seed=seed, part="scratch")
+    assert updates.trains_to_the_last_epoch(ctx)["epochs"] == pytest.approx(30, abs=0.01)
+
+
 @pytest.mark.parametrize("case", ["tail-wraps-around", "no-shuffle", "shuffled-with-the-same-seed"])
 def test_probe_data_tell_wrong_training_loops_apart(case, tmp_path):
     names = {"uses_every_example_once", "reshuffles_every_epoch"}

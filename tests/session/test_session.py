@@ -1,10 +1,12 @@
 """What submissions do wrong becomes the right status, with a message that its author understands."""
 
+import importlib.util
 import os
 import re
 import textwrap
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -145,6 +147,17 @@ def test_an_endless_loop_is_stopped_and_the_next_call_starts_anew(opened):
     assert session.starts == 2
 
 
+def test_a_model_of_a_process_that_has_ended_is_not_asked_of_the_next(opened):
+    session = opened(net("os._exit(3)"))
+    model = session.build([3, 2], "tanh", 0)
+    with pytest.raises(SubmissionFault, match="ended itself with exit status 3"):
+        model.predict_proba(np.zeros((4, 3)))
+    for ask in (model.get_weights, lambda: model.set_weights([np.zeros((3, 2)), np.zeros(2)])):
+        with pytest.raises(SubmissionFault, match="the process that held this model has ended"):
+            ask()
+    assert session.build([3, 2], "tanh", 0).get_weights()[0].shape == (3, 2)
+
+
 def test_sleeping_is_stopped_too(opened):
     session = opened(net("time.sleep(60)"), limits=Limits(call_seconds=0.3))
     assert fault_of(session).status is Status.TIMEOUT
@@ -279,15 +292,39 @@ def test_a_fault_in_loading_is_remembered(opened):
 
 @pytest.mark.parametrize("text", ["", "X = 1\n", "def build(:\n"], ids=["empty", "no network", "half saved"])
 def test_what_was_saved_meanwhile_is_never_loaded_as_what_was_found(opened, text):
-    session = opened(net("return X[:, :2]"))
+    session, late = opened(net("return X[:, :2]")), opened(net("return X[:, :2]"))
     session.build([3, 2], "tanh", 0)
-    session.submission.path.write_text(text)
-    session.build([3, 2], "tanh", 0)  # of the process that has loaded what was found
+    for each in (session, late):
+        each.submission.path.write_text(text)
     session.restart()
-    for _ in range(2):
-        with pytest.raises(SubmissionChangedError, match=r"student0.py was changed while it was graded"):
-            session.build([3, 2], "tanh", 0)
+    assert session.build([3, 2], "tanh", 0).predict_proba(np.ones((4, 3))).shape == (4, 2)
     assert session.starts == 2
+    for _ in range(2):
+        with pytest.raises(SubmissionChangedError, match=r"student1.py was changed while it was graded"):
+            late.build([3, 2], "tanh", 0)
+    assert late.starts == 1
+
+
+def test_what_the_digest_does_not_name_is_not_there(opened, tmp_path):
+    folder = tmp_path / "eve"
+    (folder / "env").mkdir(parents=True)
+    (folder / "env" / "pyvenv.cfg").touch()
+    (folder / "env" / "net.py").write_text(net("return X[:, :2]"))
+    (folder / "helper.py").write_text("right = False\n")
+    (folder / "submission.py").write_text("import helper, os\n" + net("return X[:, :2] + helper.right"))
+    # Bytecode that says to be of this source, and not to look whether it is.
+    code = importlib._bootstrap_external._code_to_hash_pyc(
+        compile("right = True", "helper.py", "exec"), b"0" * 8, False
+    )
+    cache = Path(importlib.util.cache_from_source(str(folder / "helper.py")))
+    cache.parent.mkdir()
+    cache.write_bytes(code)
+    session = opened((folder / "submission.py").read_text())
+    session.submission = discover([folder])[0]
+    model = session.build([3, 2], "tanh", 0)
+    assert model.predict_proba(np.zeros((4, 3))).tolist() == [[0.0, 0.0]] * 4
+    (copy,) = {path.parent for path in Path(session._folder).rglob("submission.py")}
+    assert sorted(path.name for path in copy.iterdir()) == ["helper.py", "submission.py"]
 
 
 def test_a_syntax_error_names_the_line(opened):
