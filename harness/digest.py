@@ -13,7 +13,7 @@ from pathlib import Path
 
 FILES_LIMIT = 5000
 BYTES_LIMIT = 256 << 20
-IGNORED_FOLDERS = frozenset([".git", ".hg", ".ipynb_checkpoints", "__pycache__", "node_modules"])
+IGNORED_FOLDERS = frozenset([".git", ".hg", ".ipynb_checkpoints", "__MACOSX", "__pycache__", "node_modules"])
 
 
 class TooLargeError(Exception):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict
 from functools import cached_property
@@ -85,6 +86,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return nodeid if name.startswith("accuracy[") else submission
 
     return BySubmission(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """Keep xdist's workers from looking for modules in the current folder, which may be the class's."""
+    if _graded(config):
+        os.environ["PYTHONSAFEPATH"] = "1"
 
 
 @pytest.hookimpl(optionalhook=True)

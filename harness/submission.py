@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,7 @@ from harness.parts import Reading, read_part
 
 ENTRY_LIMIT = 64 << 20  # a notebook with its pictures; a page of Python is a thousandth of this
 NAME_LIMIT = 100
+MISNAMED = re.compile(r"\.(py|ipynb)(\.txt)?$", re.IGNORECASE)  # MLP.PY, mlp.py.txt: told, not passed over
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 MANIFEST_NAME = "submission.toml"
 CLASS_MANIFEST = "class.toml"
@@ -104,6 +106,11 @@ def _candidates(folder: Path, notes: list[str]) -> Iterator[Path]:
             f"{show(str(folder))}: {CLASS_MANIFEST} holds for the whole class, and beside {theirs[0]} it may "
             f"be one submission's: give {theirs[0]} another name, and its manifest with it"
         )
+    if (folder / CLASS_MANIFEST).is_file():
+        try:
+            load_manifest(folder / CLASS_MANIFEST)
+        except (ManifestError, ValueError) as error:
+            raise UsageError(f"{error}; it holds for every submission without a manifest: mend it") from None
     adapters = _adapter_files(folder)
     for path in sorted(folder.iterdir(), key=lambda p: os.fsencode(p.name)):
         reason = _passed_over(path, adapters)
@@ -123,7 +130,9 @@ def _passed_over(path: Path, adapters: set[str]) -> str | None:
     if path.suffix == ".ipynb" or path.name.endswith(ARCHIVES):
         return None
     if path.suffix != ".py":
-        return "" if path.suffix in (".md", ".toml", ".txt", ".csv") else "neither .py, .ipynb nor a folder"
+        if MISNAMED.search(name):
+            return None
+        return "" if path.suffix in (".md", ".toml", ".csv") else "neither .py, .ipynb nor a folder"
     if name == "conftest.py" or name.startswith("test_") or name.endswith("_test.py"):
         return "test files and conftest.py are never loaded"
     if name == "__init__.py":
@@ -241,7 +250,7 @@ def _entry(path: Path, folder: Path | None, manifest: Manifest, notes: list[str]
     """The file to run; raises _ProblemError when there is none, or more than one."""
     if folder is None:
         if path.suffix not in (".py", ".ipynb"):
-            raise _ProblemError(f"expected a .py or .ipynb file, found {show(path.name)!r}")
+            raise _ProblemError(f"expected a .py or .ipynb file, found {show(path.name)!r}: rename it")
         return _bounded(path, path.parent)
     if manifest.entry is not None:
         entry = folder / manifest.entry

@@ -77,6 +77,33 @@ def test_the_seed_is_drawn_once(path):
         assert store.seed(lambda: 13) == 11
 
 
+def test_a_store_that_somebody_else_made_is_refused_untouched(path, tmp_path, monkeypatch):
+    monkeypatch.setenv("BACKCHECK_CACHE", str(tmp_path / "eve"))
+    with Store(path) as store:
+        store.put(KEY, "everything passes", label="eve checks")
+    before = path.read_bytes()
+    monkeypatch.setenv("BACKCHECK_CACHE", str(tmp_path / "instructor"))
+    with pytest.raises(StoreError, match="made by another user, or on another machine"):
+        Store(path)
+    assert path.read_bytes() == before
+    monkeypatch.setenv("BACKCHECK_CACHE", str(tmp_path / "eve"))
+    with Store(path) as store:
+        assert store.get(KEY) == "everything passes"
+    assert (tmp_path / "eve" / "secret").stat().st_mode & 0o077 == 0
+    assert [p.name for p in (tmp_path / "eve").iterdir()] == ["secret"]
+
+
+def test_a_store_that_says_of_nobody_who_made_it_is_refused_if_it_holds_outcomes(path):
+    with Store(path) as store:
+        store.put(KEY, "everything passes", label="eve checks")
+    raw(path, "DELETE FROM meta WHERE name = 'maker'")
+    with pytest.raises(StoreError, match="made by another user"):
+        Store(path)
+    raw(path, "DELETE FROM outcomes")
+    with Store(path) as store:
+        assert store.get(KEY) is None
+
+
 def test_the_file_is_its_owners_alone(tmp_path):
     path = tmp_path / ".backcheck" / "store.sqlite"
     with Store(path):

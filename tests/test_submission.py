@@ -237,6 +237,27 @@ def test_a_submission_called_class_cannot_speak_for_the_class(tmp_path):
         found(tmp_path)
 
 
+@pytest.mark.parametrize("text", ["time_limt = 5", "time_limit = 0", f"input_scale = 0x{'f' * 5000}", "= 1"])
+def test_a_class_s_manifest_that_is_wrong_is_not_the_students_fault(tmp_path, text):
+    (tmp_path / "alice.py").write_text(CODE)
+    (tmp_path / "class.toml").write_text(text)
+    with pytest.raises(UsageError, match="it holds for every submission without a manifest"):
+        found(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["MLP.PY", "student.py.txt", "Net.IPYNB"])
+def test_a_file_with_another_ending_is_told_and_not_passed_over(tmp_path, name):
+    (tmp_path / name).write_text(CODE)
+    (tmp_path / "notes.txt").write_text("done")
+    (tmp_path / "README.md").write_text("the class")
+    (tmp_path / "__MACOSX").mkdir()
+    notes = []
+    (submission,) = found(tmp_path, notes=notes).values()
+    assert name in submission.problem
+    assert "rename it" in submission.problem
+    assert [note.split()[0] for note in notes] == ["notes.txt"]
+
+
 def test_a_link_to_another_submission_is_none(tmp_path):
     (tmp_path / "alice").mkdir()
     (tmp_path / "alice" / "submission.py").write_text(CODE)

@@ -29,6 +29,7 @@ class Usage:
     rss_bytes: int = 0
     processes: int = 0
     cpu_seconds: float = 0.0
+    runnable: bool = True  # whether any thread computes, waits for a processor or for a disk, or nobody knows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,7 @@ def group_usage(pid: int) -> Usage:
         rss_bytes=sum(process.rss_bytes for process in counted),
         processes=len(counted),
         cpu_seconds=sum(process.cpu_seconds for process in counted),
+        runnable=any(_is_runnable(process) for process in counted),
     )
 
 
@@ -127,6 +129,20 @@ def _read(pid: int) -> _Process | None:
         cpu_seconds=ticks / os.sysconf("SC_CLK_TCK"),
         rss_bytes=int(values[21]) * os.sysconf("SC_PAGE_SIZE"),
     )
+
+
+def _is_runnable(process: _Process) -> bool:
+    """Whether a thread of it is in a queue for a processor, or on one; a busy machine is no sleep."""
+    if process.state in "RD":
+        return True
+    try:
+        for thread in os.listdir(f"/proc/{process.pid}/task"):
+            text = Path(f"/proc/{process.pid}/task/{thread}/stat").read_text(errors="replace")
+            if text.rpartition(")")[2].split()[0] in "RD":
+                return True
+    except (OSError, IndexError):  # it ended meanwhile
+        return True
+    return False
 
 
 def _is_guardian(process: _Process, session: int) -> bool:

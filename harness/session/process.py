@@ -273,6 +273,7 @@ class _Watch:
         self.start = time.monotonic()
         self.due = self.start + POLL_SECONDS  # when to look again at what the process uses
         self.cpu_start: float | None = None
+        self.looks = self.asleep = 0
 
     def __call__(self) -> None:
         # By the clock, whether or not there is something to read: an answer may come byte by byte.
@@ -303,7 +304,12 @@ class _Watch:
         # Processor time, not the clock: on a busy machine a right submission must not fail for waiting
         # its turn.
         used = usage.cpu_seconds - self.cpu_start
-        if waited > self.seconds * WALL_FACTOR or (waited > self.seconds and used > 0.9 * self.seconds):
+        self.looks += 1
+        self.asleep += not usage.runnable
+        sleeps = self.asleep > self.looks / 2
+        if waited > self.seconds * WALL_FACTOR or (
+            waited > self.seconds and (sleeps or used > 0.9 * self.seconds)
+        ):
             message = f"{self.what} did not finish within {self.seconds:.0f} s"
             raise SubmissionFault(Status.TIMEOUT, message, process._tail(), fatal=True)
 

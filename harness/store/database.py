@@ -22,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from harness.data.cache import cache_folder
 from harness.errors import StoreError
 from harness.liveness import known_dead, this_process
 
@@ -76,6 +77,7 @@ class Store:
             self._db = self._connect()
             try:
                 self._prepare()
+                self._refuse_foreign()
                 self._enter()
             except BaseException:
                 self._db.close()
@@ -180,6 +182,25 @@ class Store:
                 self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 self._db.execute(f"PRAGMA user_version = {SCHEMA}")
 
+    def _refuse_foreign(self) -> None:
+        """Raise StoreError for a store that this user did not make: its maker could write any grade into it.
+
+        A repository that is handed in may bring one. What tells is a secret of the user's, kept beside the
+        data sets.
+        """
+        mark = hashlib.sha256(f"results store {_secret()}".encode()).hexdigest()
+        with self._transaction():
+            row = self._db.execute("SELECT value FROM meta WHERE name = 'maker'").fetchone()
+            known = self._db.execute("SELECT count(*) FROM outcomes").fetchone()[0]
+            if row is None and not known:
+                self._db.execute("INSERT INTO meta VALUES ('maker', ?)", (mark,))
+            elif row is None or row[0] != mark:
+                raise StoreError(
+                    f"{self.path}: this results store was made by another user, or on another machine, and "
+                    f"grades are taken from it; it was not touched: name another file with --store, or grade "
+                    f"with --no-store"
+                )
+
     def _pragma(self, name: str) -> int:
         return int(self._db.execute(f"PRAGMA {name}").fetchone()[0])
 
@@ -268,6 +289,20 @@ class Store:
             f"the file away to grade anew, or save what is left of it with "
             f"`sqlite3 {self.path} .recover | sqlite3 NEW` and --store NEW"
         )
+
+
+def _secret() -> str:
+    """A random text that only this user can read; made when it is first asked for."""
+    path = cache_folder() / "secret"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made = path.with_name(f"secret-{secrets.token_hex(8)}")
+        made.touch(mode=0o600)
+        made.write_text(secrets.token_hex(32))
+        with suppress(FileExistsError):  # of two graders the first gives it, whole
+            path.hardlink_to(made)
+        made.unlink()
+    return path.read_text()
 
 
 def _create(path: Path) -> None:

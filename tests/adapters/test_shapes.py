@@ -396,3 +396,20 @@ def test_w_and_b_of_one_name_belong_together() -> None:
     for names in (("nabla_w", "nabla_b"), ("grad_weights", "grad_bias"), ("gW", "gb"), ("dWs", "dbs")):
         roots = {"grad_z": z, names[0]: W, "grad_in": z + 1, names[1]: b}
         assert places.match(roots, [6, 5], "gradients") == [names]
+
+
+def test_an_adapter_file_may_define_dataclasses() -> None:
+    from harness.worker.adapters import _from_file
+
+    source = """
+from __future__ import annotations
+from dataclasses import dataclass
+
+@dataclass
+class Sizes:
+    layers: list[int]
+
+def build(layer_sizes, activation, seed):
+    return Sizes(layer_sizes)
+"""
+    assert _from_file("bridge.py", source)([2, 3], "tanh", 0).layers == [2, 3]

@@ -102,3 +102,28 @@ def test_a_plugin_named_by_a_submission_is_not_loaded(project: Path, words: tupl
         assert not (project / MARK).exists()
         assert answer.returncode == 0, answer.stdout + answer.stderr
         assert "alice" in answer.stdout
+
+
+@pytest.mark.parametrize("name", ["socket.py", "signal.py", "select/__init__.py", "multiprocessing.py"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("backcheck", "grade", ".", "--profile", "quick", "--no-store", "--quiet", "--jobs", "1"),
+        ("pytest", ".", "-n", "1", "-k", "builds", "--profile", "quick", "-p", "no:cacheprovider"),
+    ],
+    ids=["grade", "pytest"],
+)
+def test_no_module_of_the_class_s_folder_is_imported_by_the_grader(
+    tmp_path: Path, command: tuple[str, ...], name: str
+) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
+    folder = tmp_path / "submissions"
+    evil = folder / name
+    evil.parent.mkdir(parents=True)
+    evil.write_text(f"open({str(tmp_path)!r} + '/{MARK}', 'w').close()\n")
+    program = Path(sys.executable).parent / command[0]
+    answer = subprocess.run(
+        [program, *command[1:]], cwd=folder, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert not (tmp_path / MARK).exists(), answer.stdout
+    assert name.split(".")[0].split("/")[0] in answer.stdout, answer.stdout + answer.stderr

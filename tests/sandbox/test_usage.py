@@ -83,6 +83,33 @@ def test_processor_time_is_counted() -> None:
         process.stdout.close()
 
 
+@pytest.mark.parametrize(
+    ("code", "runnable"),
+    [
+        ("time.sleep(60)", False),
+        ("while True: pass", True),
+        ("threading.Thread(target=time.sleep, args=(60,)).start(); time.sleep(60)", False),
+        ("threading.Thread(target=spin).start(); time.sleep(60)", True),
+        ("os.fork() or spin(); time.sleep(60)", True),
+    ],
+)
+def test_who_sleeps_is_told_from_who_computes(code: str, runnable: bool) -> None:
+    code = f"import os, threading, time\ndef spin():\n    while True: pass\nprint(flush=True)\n{code}"
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", code], stdout=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(0.3)
+        looks = [group_usage(process.pid).runnable for _ in range(9) if time.sleep(0.02) is None]
+        assert sorted(looks)[4] is runnable  # most of them
+    finally:
+        kill_tree(process.pid)
+        process.wait()
+        process.stdout.close()
+
+
 def test_usage_of_what_is_gone_is_nothing() -> None:
     process = subprocess.Popen([sys.executable, "-I", "-S", "-c", ""])
     process.wait()

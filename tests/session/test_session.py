@@ -15,7 +15,8 @@ import pytest
 from harness.errors import SubmissionChangedError
 from harness.records import Status
 from harness.sandbox.backend import available, choose
-from harness.session import Limits, Session, SubmissionFault
+from harness.sandbox.usage import Usage
+from harness.session import Limits, Session, SubmissionFault, process
 from harness.submission import discover
 
 HEAD = """
@@ -161,6 +162,25 @@ def test_a_model_of_a_process_that_has_ended_is_not_asked_of_the_next(opened):
 def test_sleeping_is_stopped_too(opened):
     session = opened(net("time.sleep(60)"), limits=Limits(call_seconds=0.3))
     assert fault_of(session).status is Status.TIMEOUT
+
+
+@pytest.mark.parametrize(("runnable", "stopped_after"), [(False, 20), (True, 80)])
+def test_who_sleeps_has_its_seconds_and_who_waits_for_a_processor_more(
+    opened, monkeypatch, runnable, stopped_after
+):
+    session = opened(net("return X[:, :2]"))
+    session.build([3, 2], "tanh", 0)
+    usage = Usage(processes=1, cpu_seconds=1.0, runnable=runnable)
+    monkeypatch.setattr(process, "group_usage", lambda pid: usage)
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    watch = process._Watch(session._process, 20.0, "fit")
+    for second in range(stopped_after):
+        now = watch.start + second
+        watch._check()
+    now = watch.start + stopped_after + 0.5
+    with pytest.raises(SubmissionFault, match="fit did not finish within 20 s"):
+        watch._check()
 
 
 def test_a_slow_leak_is_out_of_memory(opened):

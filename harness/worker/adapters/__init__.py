@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -56,7 +57,8 @@ def _contract(script: Script, manifest: Mapping[str, Any], notes: list[str]) -> 
 
 
 def _from_file(name: str, source: str) -> Build:
-    module = types.ModuleType(name.removesuffix(".py"))
+    module = types.ModuleType(f"adapter {name.removesuffix('.py')}")
+    sys.modules[module.__name__] = module  # dataclasses look their module up; no import has this name
     exec(compile(source, f"<adapter {name}>", "exec", dont_inherit=True), module.__dict__)
     build = module.__dict__.get("build")
     if not callable(build):
