@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import os
+import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.errors import UsageError
@@ -32,12 +33,16 @@ class Roster:
 
 @dataclass(frozen=True, kw_only=True)
 class Gradebook:
-    """The roster's rows with grades added, and the names of submissions that nobody on the roster has."""
+    """The roster's rows with grades added, and the names of submissions that nobody on the roster has.
+
+    ``ambiguous`` holds the names on the roster that several submissions answer to, each with those.
+    """
 
     header: tuple[str, ...]
     rows: tuple[tuple[object, ...], ...]
     missing: tuple[str, ...]
     unknown: tuple[str, ...]
+    ambiguous: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 def read_roster(path: str | os.PathLike[str], *, key: str | None = None) -> Roster:
@@ -81,10 +86,10 @@ def parse_roster(content: str, *, where: str = "roster", key: str | None = None)
 
 
 def _key_column(header: Sequence[str], where: str, key: str | None) -> int:
-    folded = [each.casefold() for each in header]
+    folded = [_composed(each).casefold() for each in header]
     for candidate in (key,) if key is not None else KEY_COLUMNS:
-        if candidate.casefold() in folded:
-            return folded.index(candidate.casefold())
+        if _composed(candidate).casefold() in folded:
+            return folded.index(_composed(candidate).casefold())
     wanted = repr(key) if key is not None else f"one of {', '.join(KEY_COLUMNS)}"
     raise UsageError(f"{where}: expected a column {wanted}, found {', '.join(header)}")
 
@@ -93,54 +98,64 @@ def gradebook(record: Record, roster: Roster) -> Gradebook:
     """Join the roster with the record by the submission's name; a team's members may share one.
 
     Names are compared exactly, then without case and a file ending. Who has no submission gets 0 and
-    ``not handed in``. Raises UsageError when two submissions would answer to one name.
+    ``not handed in``; who has several gets no score. Raises UsageError for two submissions of one name.
     """
-    exact, alike = _by_name(record), _by_folded_name(record)
+    tables = [(alike, _by_name(record, alike)) for alike in (str, _composed, _folded)]
+    for name, namesakes in tables[0][1].items():
+        if len(namesakes) > 1:
+            raise UsageError(
+                f"gradebook: two submissions are named {text.name(name)}; rename one and grade again"
+            )
     maximum = Counter(verdict.max_score for verdict in record.submissions).most_common(1)
     worth = maximum[0][0] if maximum else 0.0
     rows: list[tuple[object, ...]] = []
-    missing, used = [], set()
+    missing: list[str] = []
+    used: set[str] = set()
+    ambiguous: dict[str, tuple[str, ...]] = {}
     for row in roster.rows:
         name = row[roster.key].strip()
-        verdict = exact.get(name) or alike.get(_folded(name))
-        if verdict is None:
+        found = next((table[alike(name)] for alike, table in tables if alike(name) in table), ())
+        used.update(verdict.name for verdict in found)
+        if len(found) == 1:
+            rows.append((*row, *_graded(found[0])))
+        elif found:
+            ambiguous[name] = tuple(verdict.name for verdict in found)
+            rows.append((*row, None, worth, None, f"ambiguous: {_names(ambiguous[name])}", ""))
+        else:
             missing.append(name)
             rows.append((*row, 0.0, worth, 0.0, NOT_HANDED_IN, ""))
-        else:
-            used.add(verdict.name)
-            rows.append((*row, *_graded(verdict)))
     unknown = tuple(verdict.name for verdict in record.submissions if verdict.name not in used)
     return Gradebook(
         header=(*roster.header, *_free(ADDED, roster.header)),
         rows=tuple(rows),
         missing=tuple(missing),
         unknown=unknown,
+        ambiguous=tuple(ambiguous.items()),
     )
 
 
-def _by_name(record: Record) -> Mapping[str, Verdict]:
-    found: dict[str, Verdict] = {}
+def _by_name(record: Record, alike: Callable[[str], str]) -> Mapping[str, Sequence[Verdict]]:
+    """Return the submissions by what ``alike`` makes of their names."""
+    found: dict[str, list[Verdict]] = {}
     for verdict in record.submissions:
-        if verdict.name in found:
-            raise UsageError(
-                f"gradebook: two submissions are named {text.name(verdict.name)}; rename one and grade again"
-            )
-        found[verdict.name] = verdict
+        found.setdefault(alike(verdict.name), []).append(verdict)
     return found
 
 
-def _by_folded_name(record: Record) -> Mapping[str, Verdict]:
-    """Return the submissions whose name is their own even without case and ending."""
-    counts = Counter(_folded(verdict.name) for verdict in record.submissions)
-    folded = {_folded(verdict.name): verdict for verdict in record.submissions}
-    return {name: verdict for name, verdict in folded.items() if counts[name] == 1}
+def _composed(name: str) -> str:
+    """Return a name with its accents composed: macOS hands in an umlaut as a letter and a mark."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _folded(name: str) -> str:
-    folded = name.casefold()
+    folded = _composed(_composed(name).casefold())
     for ending in (".py", ".ipynb"):
         folded = folded.removesuffix(ending)
     return folded
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(text.name(each) for each in names)
 
 
 def _graded(verdict: Verdict) -> tuple[object, ...]:
@@ -166,9 +181,9 @@ def leftovers(grades: Gradebook) -> tuple[str, ...]:
     """Return lines about what did not match: students without a submission, submissions without a student."""
     lines = []
     if grades.missing:
-        names = ", ".join(text.name(each) for each in grades.missing)
-        lines.append(f"not handed in ({len(grades.missing)}): {names}")
+        lines.append(f"not handed in ({len(grades.missing)}): {_names(grades.missing)}")
+    for name, found in grades.ambiguous:
+        lines.append(f"ambiguous: {text.name(name)} may be {_names(found)}; write on the roster which it is")
     if grades.unknown:
-        names = ", ".join(text.name(each) for each in grades.unknown)
-        lines.append(f"not on the roster ({len(grades.unknown)}): {names}")
+        lines.append(f"not on the roster ({len(grades.unknown)}): {_names(grades.unknown)}")
     return tuple(lines)

@@ -38,7 +38,32 @@ def test_names_match_without_case_and_ending_when_that_is_clear() -> None:
     rows = graded("submission\nAlice.py\nBOB\n")
     assert [row["score"] for row in rows] == ["56.5", "68"]
     both = sample.record(sample.alice(), replace(sample.bob(), name="ALICE"))
-    assert [row["score"] for row in graded("submission\nalice\nALICE\nAlice\n", both)] == ["56.5", "68", "0"]
+    assert [row["score"] for row in graded("submission\nalice\nALICE\nAlice\n", both)] == ["56.5", "68", ""]
+
+
+def test_a_name_with_accents_matches_however_they_are_written() -> None:
+    composed, taken_apart = "J\u00fcrgen", "Ju\u0308rgen"
+    for listed, handed_in in ((composed, taken_apart), (taken_apart, composed)):
+        made = sample.record(replace(sample.bob(), name=handed_in))
+        for name in (listed, f"{listed}.py", listed.upper()):
+            book = gradebook(made, parse_roster(f"submission\n{name}\n"))
+            assert book.rows[0][1] == 68.0, name
+            assert (book.missing, book.unknown) == ((), ())
+    both = sample.record(replace(sample.alice(), name=composed), replace(sample.bob(), name=taken_apart))
+    rows = graded(f"submission\n{composed}\n{taken_apart}\n{composed}.py\n", both)
+    assert [row["score"] for row in rows] == ["56.5", "68", ""]
+    assert parse_roster("Pre\u0301nom\nbob\n", key="pr\u00e9nom").key == 0
+
+
+def test_a_name_that_several_answer_to_is_ambiguous_and_not_missing() -> None:
+    made = sample.record(replace(sample.alice(), name="dup"), replace(sample.bob(), name="dup.py"))
+    roster = parse_roster("submission\nDUP\n")
+    row = graded("submission\nDUP\n", made)[0]
+    assert (row["score"], row["per cent"], row["status"]) == ("", "", "ambiguous: dup, dup.py")
+    book = gradebook(made, roster)
+    assert (book.missing, book.unknown) == ((), ())
+    assert leftovers(book) == ("ambiguous: DUP may be dup, dup.py; write on the roster which it is",)
+    assert [row["score"] for row in graded("submission\ndup\ndup.py\n", made)] == ["56.5", "68"]
 
 
 def test_a_team_shares_a_submission() -> None:
