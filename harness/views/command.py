@@ -45,6 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Show the record and return the exit status."""
+    for source in (args.record, args.roster):
+        if None not in (source, args.output) and _same_file(source, args.output):
+            raise UsageError(f"--output {args.output}: this would overwrite {source}; choose another path")
     record = chosen(read_record(args.record), args.only or [])
     if args.roster is not None:
         if args.format is not None or args.pages is not None:
@@ -119,6 +122,10 @@ def _grades(record: Record, args: argparse.Namespace) -> int:
     for line in leftovers(grades):
         print(f"backcheck: {line}", file=sys.stderr)
     return 0
+
+
+def _same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
+    return os.path.exists(one) and os.path.exists(other) and os.path.samefile(one, other)
 
 
 def _give(text: str, output: Path | None) -> None:

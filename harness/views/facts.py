@@ -27,6 +27,9 @@ LABELS = {
 # What was not measured, because of something else or because the submission does not offer it.
 UNMEASURED = frozenset({Status.SKIPPED, Status.NOT_PROVIDED})
 
+# What ends in one of these has raised, hung or died, or is not there: nothing of it was measured.
+BROKEN = frozenset({Status.ERROR, Status.TIMEOUT, Status.OUT_OF_MEMORY, Status.CRASHED, Status.NOT_PROVIDED})
+
 
 @dataclass(frozen=True, kw_only=True)
 class GroupScore:
@@ -46,13 +49,17 @@ class GroupScore:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that is not a pass; ``ids`` holds several checks when they say the same."""
+    """One thing that is not a pass; ``ids`` holds several checks when they say the same.
+
+    ``tried`` is false for what was skipped, most often because it rests on something that did not pass.
+    """
 
     ids: tuple[str, ...]
     status: Status
     message: str
     detail: str = ""
     diagnosis: str | None = None
+    tried: bool = True
 
 
 def group_names(submissions: Iterable[Verdict]) -> tuple[str, ...]:
@@ -78,6 +85,11 @@ def parts_of(verdict: Verdict) -> tuple[CheckResult | ExperimentResult, ...]:
 def applies(part: CheckResult | ExperimentResult) -> bool:
     """Return whether a part counts: a check without an object (no history returned) is not a finding."""
     return not (part.status is Status.SKIPPED and part.evidence.get("not_applicable"))
+
+
+def tried(part: CheckResult | ExperimentResult) -> bool:
+    """Return whether a part was tried: not skipped, nor given up for resting on one that did not pass."""
+    return part.status is not Status.SKIPPED and not evidence.rests_on(part.evidence)
 
 
 def group_score(verdict: Verdict, group: str) -> GroupScore:
@@ -133,11 +145,16 @@ def _finding(status: Status, message: str, parts: Sequence[CheckResult | Experim
         message=message or "no message",
         detail=next((each for each in texts if each), ""),
         diagnosis=next((check.diagnosis for check in checks if check.diagnosis), None),
+        tried=any(tried(part) for part in parts),
     )
 
 
-def _detail(part: CheckResult | ExperimentResult) -> str:
-    return part.detail if isinstance(part, CheckResult) else evidence.details(part.evidence)
+def unloaded(verdict: Verdict) -> str:
+    """Return why nothing of a submission could be measured: it does not load, or builds no network."""
+    parts = [part for part in parts_of(verdict) if tried(part)]
+    if not parts or any(part.status not in BROKEN for part in parts):
+        return ""
+    return parts[0].message or LABELS[parts[0].status]
 
 
 def id_list(ids: Sequence[str], limit: int = 3) -> str:

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from harness.errors import UsageError
 from harness.records import Record, Status, Verdict
 from harness.views import facts, text
+from harness.views.audience import for_audience
 from harness.views.csv_view import write_csv
 
 # The column that names the submission: the first of these that the roster has, whatever its case.
 KEY_COLUMNS = ("submission", "username", "login", "student", "student id", "id", "name")
 ADDED = ("score", "max score", "per cent", "status", "comment")
 NOT_HANDED_IN = "not handed in"
+STATUS_LIMIT, COMMENT_LIMIT = 200, 500  # characters: a learning platform's fields are short
 MAX_ROSTER_BYTES = 20_000_000
 
 
@@ -100,6 +102,7 @@ def gradebook(record: Record, roster: Roster) -> Gradebook:
     Names are compared exactly, then without case and a file ending. Who has no submission gets 0 and
     ``not handed in``; who has several gets no score. Raises UsageError for two submissions of one name.
     """
+    record = for_audience(record, "student")  # it is uploaded to where students read it
     tables = [(alike, _by_name(record, alike)) for alike in (str, _composed, _folded)]
     for name, namesakes in tables[0][1].items():
         if len(namesakes) > 1:
@@ -160,10 +163,25 @@ def _names(names: Sequence[str]) -> str:
 
 def _graded(verdict: Verdict) -> tuple[object, ...]:
     share = round(facts.percentage(verdict.score, verdict.max_score), 2)
+    return (verdict.score, verdict.max_score, share, _status(verdict), _comment(verdict))
+
+
+def _status(verdict: Verdict) -> str:
     faults = sum(part.status is Status.HARNESS_ERROR for part in facts.parts_of(verdict))
-    status = "graded" if not faults else f"open: {faults} checks could not be carried out by the harness"
-    said = "; ".join(facts.id_list(finding.ids) for finding in facts.findings(verdict))
-    return (verdict.score, verdict.max_score, share, status, said)
+    if faults:
+        return f"open: {faults} checks could not be carried out by the harness"
+    reason = facts.unloaded(verdict)
+    return f"could not be loaded: {text.line(reason, STATUS_LIMIT)}" if reason else "graded"
+
+
+def _comment(verdict: Verdict) -> str:
+    """Return what is wrong, each thing once; what was not tried says nothing beside what was."""
+    found = facts.findings(verdict)
+    if not found:
+        return "every check passes" if facts.parts_of(verdict) else "nothing was checked"
+    told = [finding for finding in found if finding.tried] or found
+    said = [f"{facts.id_list(finding.ids)}: {text.line(finding.message)}" for finding in told]
+    return text.line(" / ".join(said), COMMENT_LIMIT)
 
 
 def _free(added: Sequence[str], header: Sequence[str]) -> tuple[str, ...]:

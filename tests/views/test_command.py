@@ -63,6 +63,20 @@ def test_a_roster_gives_grades_and_says_what_did_not_match(record, tmp_path, cap
     assert "not on the roster (2): bob, carol" in said
 
 
+def test_neither_the_roster_nor_the_record_is_overwritten(record, tmp_path) -> None:
+    roster = tmp_path / "ro.csv"
+    roster.write_text("name\nalice\n")
+    link = tmp_path / "link.csv"
+    link.symlink_to(roster)
+    for output in (roster, link):
+        with pytest.raises(UsageError, match=r"this would overwrite .*ro\.csv; choose another path"):
+            show(record, "--roster", roster, "--output", output)
+    assert roster.read_text() == "name\nalice\n"
+    with pytest.raises(UsageError, match=r"this would overwrite .*record\.json"):
+        show(record, "--output", record)
+    assert show(record, "--roster", roster, "--output", tmp_path / "grades.csv") == 0
+
+
 @pytest.mark.parametrize(
     "arguments",
     [("--roster", "x.csv", "--pages", "y"), ("--roster", "x.csv", "--format", "csv"),

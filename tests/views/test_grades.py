@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from harness.errors import UsageError
+from harness.records import Status
 from harness.views.grades import gradebook, leftovers, parse_roster, read_roster, render_grades
 
 from . import sample
@@ -23,8 +24,11 @@ def test_every_student_gets_a_row_in_the_rosters_order() -> None:
     dora, alice, bob = rows
     assert (dora["score"], dora["max score"], dora["status"]) == ("0", "68", "not handed in")
     assert (alice["score"], alice["per cent"], alice["status"]) == ("56.5", "83.09", "graded")
-    assert alice["comment"] == "gradients[sigmoid, tanh, relu]; scratch/sigmoid/lr=0.01"
-    assert (bob["score"], bob["comment"]) == ("68", "")
+    assert alice["comment"] == (
+        f"gradients[sigmoid, tanh, relu]: {sample.SUMMED} / "
+        "scratch/sigmoid/lr=0.01: 97.5 % is above the range: too good is out of range too"
+    )
+    assert (bob["score"], bob["comment"]) == ("68", "every check passes")
 
 
 def test_what_does_not_match_is_listed() -> None:
@@ -79,6 +83,67 @@ def test_two_submissions_of_one_name_are_refused() -> None:
 def test_checks_that_the_harness_could_not_do_are_said() -> None:
     row = graded("submission\ncarol\n")[0]
     assert row["status"] == "open: 1 checks could not be carried out by the harness"
+
+
+def eve(message: str, status: Status = Status.ERROR, left: Status = Status.SKIPPED):
+    """Nothing can be built; all else rests on that."""
+    broken = tuple(sample.check(f"builds[{each}]", status, message=message) for each in ("tanh", "relu"))
+    why = {"rests_on": ["builds[tanh]"]}
+    resting = sample.check("forward[tanh]", left, message="not tried", evidence=why)
+    run = sample.experiment("scratch/tanh/lr=0.01", status, message=message)
+    return replace(sample.verdict("eve", (*broken, resting), (run,)), path="handed-in/eve.py")
+
+
+@pytest.mark.parametrize("left", [Status.SKIPPED, Status.NOT_PROVIDED])
+@pytest.mark.parametrize("status", [Status.ERROR, Status.TIMEOUT, Status.CRASHED, Status.NOT_PROVIDED])
+def test_what_could_not_be_loaded_is_not_graded(status, left) -> None:
+    reason = "loading raised SyntaxError: invalid syntax (eve.py, line 3)"
+    row = graded("submission\neve\n", sample.record(eve(reason, status, left)))[0]
+    assert (row["score"], row["status"]) == ("0", f"could not be loaded: {reason}")
+    assert row["comment"] == f"builds[tanh, relu], scratch/tanh/lr=0.01: {reason}"
+
+
+def test_who_fails_everything_was_graded() -> None:
+    row = graded("submission\neve\n", sample.record(eve("the weights have other shapes", Status.FAIL)))[0]
+    assert row["status"] == "graded"
+
+
+def test_what_was_skipped_says_nothing_unless_all_was() -> None:
+    skipped = sample.check("loss[tanh]", Status.SKIPPED, message="not tried: the time budget was used up")
+    failed = sample.check("gradients[tanh]", Status.FAIL)
+    row = graded("submission\neve\n", sample.record(sample.verdict("eve", (skipped, failed))))[0]
+    assert row["comment"] == f"gradients[tanh]: {sample.SUMMED}"
+    row = graded("submission\neve\n", sample.record(sample.verdict("eve", (skipped,))))[0]
+    assert row["comment"] == "loss[tanh]: not tried: the time budget was used up"
+    row = graded("submission\neve\n", sample.record(sample.verdict("eve")))[0]
+    assert row["comment"] == "nothing was checked"
+
+
+def test_the_comment_is_short_on_one_line_and_what_students_may_read() -> None:
+    place = "raised in /srv/grader/submissions/eve.py"
+    checks = [
+        sample.check(f"loss[{n}]", Status.ERROR, message=f"{place}:{n}\n" + "x" * 90) for n in range(20)
+    ]
+    row = graded("submission\neve\n", sample.record(sample.verdict("eve", tuple(checks))))[0]
+    assert len(row["comment"]) == 500
+    assert "\n" not in row["comment"]
+    assert row["comment"].startswith("loss[0]: raised in eve.py:0 x")
+    for cell in row.values():
+        assert "/srv" not in cell
+    row = graded("submission\neve\n", sample.record(eve("y" * 900)))[0]
+    assert len(row["status"]) < 250
+    broken = sample.check("loss[tanh]", Status.HARNESS_ERROR, message="977 at /srv/grader/pool.py")
+    row = graded("submission\neve\n", sample.record(sample.verdict("eve", (broken,))))[0]
+    assert "no fault of yours" in row["comment"]
+
+
+@pytest.mark.parametrize("start", ["=1+1", "+1", "-cmd", "@SUM(A1)", "a;=1", sample.NASTY])
+def test_no_cell_of_the_gradebook_is_a_formula(start) -> None:
+    hostile = sample.verdict("eve", (sample.check(start, Status.ERROR, message=start),))
+    cells = list(graded("submission\neve\n", sample.record(hostile))[0].values())
+    assert not [each for each in cells if each.strip()[:1] in ("=", "+", "-", "@")]
+    assert not [each for each in cells if ";=" in each]
+    assert all(each.isprintable() for each in cells)
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
