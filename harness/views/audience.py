@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import PurePath
 from typing import Any, Literal
 
 from harness.errors import UsageError
 from harness.records import CheckResult, ExperimentResult, Record, Status, Verdict
+from harness.views.paths import path_cutter
 
 Audience = Literal["instructor", "student"]
 AUDIENCES: tuple[Audience, ...] = ("instructor", "student")
@@ -20,7 +20,6 @@ HARNESS_MESSAGE = "the grader itself could not carry this out; it is no fault of
 # against, counts, and its own tracebacks. Arrays, seeds, expected values and what a later check adds are the
 # instructor's.
 _TENSOR_KEYS = ("tensor", "scale", "cosine", "error")
-_PACKAGES = re.compile(r"/[^\s:'\"]*/(?=site-packages/)")
 _PLAIN_KEYS = ("history", "band", "confusion", "tolerance", "not_applicable", "rests_on")
 
 
@@ -41,48 +40,43 @@ def for_audience(record: Record, audience: str) -> Record:
 
 
 def _student_verdict(verdict: Verdict) -> Verdict:
-    folder = str(PurePath(verdict.path).parent)
+    cut = path_cutter(verdict.path)
     return replace(
         verdict,
         path=PurePath(verdict.path).name,  # where the grader keeps its files is nobody's business
-        checks=tuple(_student_check(check, folder) for check in verdict.checks),
-        experiments=tuple(_student_experiment(experiment, folder) for experiment in verdict.experiments),
+        checks=tuple(_student_check(check, cut) for check in verdict.checks),
+        experiments=tuple(_student_experiment(experiment, cut) for experiment in verdict.experiments),
+        notes=tuple(map(cut, verdict.notes)),
     )
 
 
-def _student_check(check: CheckResult, folder: str) -> CheckResult:
+def _student_check(check: CheckResult, cut: Callable[[str], str]) -> CheckResult:
     if check.status is Status.HARNESS_ERROR:
         return replace(check, message=HARNESS_MESSAGE, detail="", evidence={})
     return replace(
         check,
-        message=_without_paths(check.message, folder),
-        detail=_without_paths(check.detail, folder),
-        evidence=_student_evidence(check.evidence, folder),
+        diagnosis=None,  # the message is the diagnosis in words; the id is for who reads the harness
+        message=cut(check.message),
+        detail=cut(check.detail),
+        evidence=_student_evidence(check.evidence, cut),
     )
 
 
-def _student_experiment(experiment: ExperimentResult, folder: str) -> ExperimentResult:
+def _student_experiment(experiment: ExperimentResult, cut: Callable[[str], str]) -> ExperimentResult:
     if experiment.status is Status.HARNESS_ERROR:
         return replace(experiment, message=HARNESS_MESSAGE, evidence={})
     return replace(
         experiment,
-        message=_without_paths(experiment.message, folder),
-        evidence=_student_evidence(experiment.evidence, folder),
+        message=cut(experiment.message),
+        evidence=_student_evidence(experiment.evidence, cut),
     )
 
 
-def _without_paths(said: str, folder: str) -> str:
-    """Cut from a traceback where the grader keeps submissions and installed packages; what follows stays."""
-    if len(folder) > 1:
-        said = said.replace(folder + "/", "")
-    return _PACKAGES.sub("", said)
-
-
-def _student_evidence(evidence: Mapping[str, Any], folder: str) -> dict[str, Any]:
+def _student_evidence(evidence: Mapping[str, Any], cut: Callable[[str], str]) -> dict[str, Any]:
     kept = {key: evidence[key] for key in _PLAIN_KEYS if key in evidence}
     details = evidence.get("details")
     if isinstance(details, list):
-        kept["details"] = [_without_paths(each, folder) for each in details if isinstance(each, str)]
+        kept["details"] = [cut(each) for each in details if isinstance(each, str)]
     tensors = evidence.get("per_tensor")
     if isinstance(tensors, list):
         kept["per_tensor"] = [
