@@ -15,6 +15,8 @@ Audience = Literal["instructor", "student"]
 AUDIENCES: tuple[Audience, ...] = ("instructor", "student")
 
 HARNESS_MESSAGE = "the grader itself could not carry this out; it is no fault of yours, tell the instructor"
+# The one fault that is the author's own doing, and whose message says what to do about it.
+CHANGED = "was changed while it was graded: grade it again"
 
 # Evidence is an allow list: scalars for each tensor, the author's own learning curve, the band it is drawn
 # against, counts, and its own tracebacks. Arrays, seeds, expected values and what a later check adds are the
@@ -52,7 +54,7 @@ def _student_verdict(verdict: Verdict) -> Verdict:
 
 def _student_check(check: CheckResult, cut: Callable[[str], str]) -> CheckResult:
     if check.status is Status.HARNESS_ERROR:
-        return replace(check, message=HARNESS_MESSAGE, detail="", evidence={})
+        return replace(check, message=_fault(check.message, cut), detail="", evidence={})
     return replace(
         check,
         diagnosis=None,  # the message is the diagnosis in words; the id is for who reads the harness
@@ -64,12 +66,16 @@ def _student_check(check: CheckResult, cut: Callable[[str], str]) -> CheckResult
 
 def _student_experiment(experiment: ExperimentResult, cut: Callable[[str], str]) -> ExperimentResult:
     if experiment.status is Status.HARNESS_ERROR:
-        return replace(experiment, message=HARNESS_MESSAGE, evidence={})
+        return replace(experiment, message=_fault(experiment.message, cut), evidence={})
     return replace(
         experiment,
         message=cut(experiment.message),
         evidence=_student_evidence(experiment.evidence, cut),
     )
+
+
+def _fault(message: str, cut: Callable[[str], str]) -> str:
+    return cut(message) if message.endswith(CHANGED) else HARNESS_MESSAGE
 
 
 def _student_evidence(evidence: Mapping[str, Any], cut: Callable[[str], str]) -> dict[str, Any]:

@@ -71,3 +71,19 @@ def test_the_instructor_reads_which_known_mistake_it_is() -> None:
     shown = render(secretive(), "html")
     assert "known mistake: <code>tanh_linear_derivative</code>" in shown
     assert "/root/.pyenv" in shown
+
+
+def test_a_student_who_saved_meanwhile_is_told_so() -> None:
+    said = "eve.py was changed while it was graded: grade it again"
+    check = sample.check(
+        "loss[relu]", Status.HARNESS_ERROR, message=said, detail="977", evidence={"rng": 977}
+    )
+    run = sample.experiment("scratch/tanh/lr=0.01", Status.HARNESS_ERROR, message=said)
+    other = sample.check(
+        "loss[tanh]", Status.HARNESS_ERROR, message=f"ValueError: {said}; its points stay open"
+    )
+    made = sample.record(sample.verdict("eve", (check, other), (run,)))
+    shown = for_audience(made, "student").submissions[0]
+    assert [item.message for item in (shown.checks[0], *shown.experiments)] == [said, said]
+    assert (shown.checks[0].detail, shown.checks[0].evidence) == ("", {})
+    assert "no fault of yours" in shown.checks[1].message
