@@ -149,8 +149,8 @@ def _finding(status: Status, message: str, parts: Sequence[CheckResult | Experim
     )
 
 
-def unloaded(verdict: Verdict) -> str:
-    """Return why nothing of a submission could be measured: it does not load, or builds no network."""
+def unmeasured(verdict: Verdict) -> str:
+    """Return why nothing of a submission could be measured: it does not load, or none of it runs."""
     parts = [part for part in parts_of(verdict) if tried(part)]
     if not parts or any(part.status not in BROKEN for part in parts):
         return ""

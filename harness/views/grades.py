@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,8 @@ KEY_COLUMNS = ("submission", "username", "login", "student", "student id", "id",
 ADDED = ("score", "max score", "per cent", "status", "comment")
 NOT_HANDED_IN = "not handed in"
 STATUS_LIMIT, COMMENT_LIMIT = 200, 500  # characters: a learning platform's fields are short
+# What it says of a verb of the contract, as in "build raised", is said of a submission that was loaded.
+_OF_A_VERB = re.compile(r"[^:]*\b(build|[gs]et_weights|predict_proba|loss_and_gradients|fit)\b")
 MAX_ROSTER_BYTES = 20_000_000
 
 
@@ -170,8 +173,10 @@ def _status(verdict: Verdict) -> str:
     faults = sum(part.status is Status.HARNESS_ERROR for part in facts.parts_of(verdict))
     if faults:
         return f"open: {faults} checks could not be carried out by the harness"
-    reason = facts.unloaded(verdict)
-    return f"could not be loaded: {text.line(reason, STATUS_LIMIT)}" if reason else "graded"
+    reason = text.line(facts.unmeasured(verdict), STATUS_LIMIT)
+    if not reason:
+        return "graded"
+    return f"{'does not run' if _OF_A_VERB.match(reason) else 'could not be loaded'}: {reason}"
 
 
 def _comment(verdict: Verdict) -> str:

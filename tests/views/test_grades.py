@@ -103,6 +103,20 @@ def test_what_could_not_be_loaded_is_not_graded(status, left) -> None:
     assert row["comment"] == f"builds[tanh, relu], scratch/tanh/lr=0.01: {reason}"
 
 
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [
+        ("predict_proba raised ValueError: shapes not aligned", "does not run"),
+        ("the process died of SIGSEGV during set_weights or fit", "does not run"),
+        ("the process died of SIGSEGV during loading", "could not be loaded"),
+        ("eve.py: it defines no build(layer_sizes, activation, seed)", "could not be loaded"),
+    ],
+)
+def test_what_was_loaded_and_does_not_run_is_told_apart(reason, status) -> None:
+    row = graded("submission\neve\n", sample.record(eve(reason)))[0]
+    assert row["status"] == f"{status}: {reason}"
+
+
 def test_who_fails_everything_was_graded() -> None:
     row = graded("submission\neve\n", sample.record(eve("the weights have other shapes", Status.FAIL)))[0]
     assert row["status"] == "graded"
