@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,10 @@ UNMEASURED = frozenset({Status.SKIPPED, Status.NOT_PROVIDED})
 
 # What ends in one of these has raised, hung or died, or is not there: nothing of it was measured.
 BROKEN = frozenset({Status.ERROR, Status.TIMEOUT, Status.OUT_OF_MEMORY, Status.CRASHED, Status.NOT_PROVIDED})
+
+# A frame as the worker writes it: the author's files by their names, others by their absolute paths.
+_FRAME = re.compile(r"^  (?P<place>\S[^\n]*:\d+ in [^\n]+)$(?:\n    (?P<source>[^\n]+)$)?", re.MULTILINE)
+_INSTALLED = re.compile(r"^[/<]|(?:^|/)(?:(?:site|dist)-packages|python3[.\d]*)/")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +152,20 @@ def _finding(status: Status, message: str, parts: Sequence[CheckResult | Experim
         diagnosis=next((check.diagnosis for check in checks if check.diagnosis), None),
         tried=any(tried(part) for part in parts),
     )
+
+
+def place(finding: Finding) -> tuple[str, ...]:
+    """Return the author's last frame of a traceback, ``net.py:7 in forward``, and its line if there is one.
+
+    Frames of installed packages and of Python's library are no help to the author.
+    """
+    if finding.status not in BROKEN:
+        return ()
+    frames = [frame for frame in _FRAME.finditer(finding.detail) if not _INSTALLED.search(frame["place"])]
+    if not frames:
+        return ()
+    source = frames[-1]["source"]
+    return (frames[-1]["place"], source.strip()) if source else (frames[-1]["place"],)
 
 
 def unmeasured(verdict: Verdict) -> str:

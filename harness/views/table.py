@@ -15,6 +15,7 @@ DEFAULT_WIDTH = 100
 DETAILS_UP_TO = 20  # more submissions than this: the summary alone, unless details are asked for
 MANY = 6  # more checks than this that were not measured for one reason are counted, not named
 _MIN_NAME, _MIN_HEADING = 12, 5
+_PLACE_LIMIT = 160  # characters of a traceback's frame or line
 
 _BOLD, _GREEN, _RED, _YELLOW, _RESET = "\x1b[1m", "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[0m"
 
@@ -174,7 +175,16 @@ def _finding_lines(verdict: Verdict, *, width: int | None, color: bool) -> list[
         if line.startswith(head + label):  # else the line broke inside the head, on a narrow terminal
             line = head + _paint(label, _status_color(finding.status), color) + line[len(head + label) :]
         lines.append(line)
+        lines += _place_lines(finding, width)
     return lines
+
+
+def _place_lines(finding: facts.Finding, width: int | None) -> list[str]:
+    """Return where in the author's file it was raised, and the line there, each cut to one line."""
+    rows = [
+        f"{' ' * indent}{text.line(said, _PLACE_LIMIT)}" for indent, said in zip((6, 8), facts.place(finding))
+    ]
+    return [text.shorten(row, width or len(row)) for row in rows]
 
 
 def _ids(finding: facts.Finding) -> str:

@@ -86,6 +86,52 @@ def test_what_rests_on_a_broken_check_is_one_line() -> None:
         assert len(found) == 2
 
 
+FRAMES = (
+    "  net.py:3 in forward\n    return act(X @ W)\n  net.py:9 in act\n    return np.dot(Z, V)\n"
+    "  /venv/lib/python3.11/site-packages/numpy/core.py:7 in dot\n    return cblas(a, b)\n"
+    "  /usr/lib/python3.11/ast.py:50 in parse\n  <string>:1 in <module>\nValueError: shapes"
+)
+
+
+@pytest.mark.parametrize("audience", ["instructor", "student"])
+def test_an_exception_is_shown_with_the_authors_last_line(audience) -> None:
+    failed = sample.check("forward[tanh]", Status.ERROR, message="raised ValueError", detail=FRAMES)
+    run = sample.experiment(
+        "scratch/tanh", Status.TIMEOUT, message="too long", evidence={"details": ["  net.py:5 in fit"]}
+    )
+    made = sample.record(sample.verdict("eve", (failed,), (run,)))
+    lines = lines_of(made, audience=audience)
+    at = next(index for index, line in enumerate(lines) if line.endswith("ERROR  raised ValueError"))
+    assert lines[at + 1 : at + 3] == ["      net.py:9 in act", "        return np.dot(Z, V)"]
+    assert lines[at + 3].endswith("TIMEOUT  too long")
+    assert lines[at + 4 : at + 6] == ["      net.py:5 in fit", ""]
+
+
+@pytest.mark.parametrize(
+    ("status", "detail"),
+    [
+        (Status.ERROR, ""),
+        (Status.ERROR, "  /usr/lib/python3.11/ast.py:50 in parse\n    x\nValueError: y"),
+        (Status.FAIL, "  row:3 in batch\n    differs"),
+        (Status.HARNESS_ERROR, "  check.py:3 in run"),
+    ],
+)
+def test_where_no_frame_is_the_authors_nothing_is_added(status, detail) -> None:
+    made = sample.record(sample.verdict("eve", (sample.check("loss[tanh]", status, detail=detail),)))
+    lines = lines_of(made)
+    assert lines[lines.index("eve  0/2.5") + 2] == ""
+
+
+def test_the_place_of_an_exception_is_text_and_no_wider_than_the_terminal() -> None:
+    detail = "  net\x1b[2J.py:3 in forward\n    " + "x" * 300
+    check = sample.check("loss[tanh]", Status.CRASHED, message="died", detail=detail)
+    made = sample.record(sample.verdict("eve", (check,)))
+    for width in (100, None):
+        lines = lines_of(made, width=width)
+        assert all(line.isprintable() and len(line) <= (width or 170) for line in lines)
+        assert any("net\\x1b[2J.py:3 in forward" in line for line in lines)
+
+
 def test_accuracy_has_no_column_when_nothing_was_trained() -> None:
     made = sample.record(sample.verdict("eve", (sample.check("training[y]"),)))
     for form in ("table", "markdown", "html", "latex"):
