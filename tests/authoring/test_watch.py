@@ -2,6 +2,7 @@
 
 import io
 import threading
+from dataclasses import replace
 
 from harness.authoring.watch import changes, watch
 from harness.errors import UsageError
@@ -41,6 +42,37 @@ def test_later_only_what_changed_is_shown():
     assert "broken  forward  ERROR  forward error message" in text
     assert "changed fit  FAIL  fit fail message" in text
     assert "steps" not in text
+
+
+def resting(verdict_, *keys):
+    """The same verdict with these checks not tried, since they rest on `builds`."""
+    return replace(verdict_, checks=tuple(
+        replace(check, evidence={"rests_on": ["builds"]}) if check.id in keys else check
+        for check in verdict_.checks
+    ))  # fmt: skip
+
+
+def test_what_was_not_tried_is_neither_passed_nor_failed():
+    aside = CheckResult(id="x", group="g", status=Status.SKIPPED, evidence={"not_applicable": True})
+    for left in ("skipped", "not_provided"):
+        now = resting(verdict(0.0, builds="error", forward=left, loss=left), "forward", "loss")
+        now = replace(now, checks=(*now.checks, aside))
+        head, *lines = changes(None, now).splitlines()
+        assert head.endswith("0.0 of 10.0 points, 0 of 3 checks pass, 2 not tried")
+        assert lines == ["  builds  ERROR  builds error message"]
+    assert "not tried" not in changes(None, verdict(4.0, forward="pass", loss="fail"))
+
+
+def test_a_check_that_is_no_longer_tried_is_not_mended():
+    failing = verdict(2.0, builds="pass", forward="fail", loss="pass")
+    unloaded = resting(verdict(0.0, builds="error", forward="skipped", loss="skipped"), "forward", "loss")
+    _, *lines = changes(failing, unloaded).splitlines()
+    assert lines == ["  broken  builds  ERROR  builds error message"]
+    _, *lines = changes(unloaded, failing).splitlines()
+    assert lines == ["  mended  builds  PASS", "  found   forward  FAIL  forward fail message"]
+    skipped = verdict(2.0, builds="pass", forward="skipped", loss="pass")
+    assert "no check changed" not in changes(failing, skipped)
+    assert "no check changed; none fails" in changes(skipped, skipped)
 
 
 def test_no_change_is_said():
