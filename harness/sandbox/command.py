@@ -33,12 +33,13 @@ def run(args: argparse.Namespace) -> int:
     backend = choose(trust=args.sandbox == "none", prefer=args.sandbox)
     _check_names(args.probe)
     findings: list[Finding] = []
+    width = _walls_width(args.probe)
     if not args.json:
-        _print_head(backend)
+        _print_head(backend, width)
     for finding in examine(backend, cache_folder(), names=args.probe):
         findings.append(finding)
         if not args.json:
-            print(_row(finding), flush=True)
+            print(_row(finding, width), flush=True)
     if args.json:
         json.dump(as_json(backend, findings), sys.stdout, indent=2)
         print()
@@ -82,13 +83,21 @@ def _check_names(names: Sequence[str] | None) -> None:
             raise SandboxError(f"doctor: no probe is called {name!r}; there are {', '.join(known)}")
 
 
-def _print_head(backend: Backend) -> None:
+def _walls_width(names: Sequence[str] | None) -> int:
+    """How wide the column of walls may have to be: a row is printed before the next ones are known."""
+    from harness.sandbox.probes import probes
+
+    wanted = [probe for probe in probes() if names is None or probe.name in names]
+    return 2 + max(len(", ".join(walls)) for walls in (("held by",), *(probe.walls for probe in wanted)))
+
+
+def _print_head(backend: Backend, width: int) -> None:
     print(f"Sandbox: {backend.name} ({backend.description})")
     for name, description in available().items():
         if name != backend.name:
             print(f"  also known here: {name} {description}")
     print(f"Limits of all processes together: {_cgroup()}")
-    print(f"\n{'probe':24}{'outcome':14}{'held by':40}what was tried")
+    print(f"\n{'probe':24}{'outcome':14}{'held by':{width}}what was tried")
 
 
 def _cgroup() -> str:
@@ -96,9 +105,9 @@ def _cgroup() -> str:
     return f"(not available here: {place})" if isinstance(place, str) else place.description
 
 
-def _row(finding: Finding) -> str:
+def _row(finding: Finding, width: int) -> str:
     walls = ", ".join(finding.walls) or "-"
-    line = f"{finding.probe.name:24}{finding.outcome.value:14}{walls:40}{finding.probe.description}"
+    line = f"{finding.probe.name:24}{finding.outcome.value:14}{walls:{width}}{finding.probe.description}"
     if finding.outcome is not Outcome.HELD:
         line += f"\n{'':24}{finding.detail}"
     return line

@@ -35,6 +35,19 @@ def test_doctor_passes_where_the_walls_stand(backend: Backend, capsys: pytest.Ca
     assert backend.description in shown
 
 
+@pytest.mark.parametrize("names", [None, ["cpu"]])
+def test_doctors_columns_stay_apart(monkeypatch, capsys: pytest.CaptureFixture[str], names) -> None:
+    wanted = [probe for probe in probes() if names is None or probe.name in names]
+    found = [replace(HELD, probe=probe, walls=probe.walls) for probe in wanted]
+    monkeypatch.setattr(command, "examine", lambda *_, **__: found)
+    command.run(arguments("--sandbox", "none", *(f"--probe={name}" for name in names or ())))
+    table = capsys.readouterr().out.partition("\n\n")[2].splitlines()
+    column = table[0].index("what was tried")
+    for finding, row in zip(found, table[1:]):
+        assert row[column:] == finding.probe.description
+    assert all(row[:column].endswith("  ") for row in table[: len(found) + 1])
+
+
 def test_doctor_fails_without_a_sandbox(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.run(arguments("--sandbox", "none", "--probe", "read_home")) == command.WALL_DOWN
     shown = capsys.readouterr().out
