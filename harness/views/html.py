@@ -45,12 +45,19 @@ def render_html(record: Record, *, links: Mapping[int, str] | None = None) -> st
         sections=sections,
         unfolded=count <= OPEN_UP_TO,
         pictured=count <= PICTURES_UP_TO,
-        environment={text.name(str(key)): text.line(str(value)) for key, value in record.environment.items()},
+        environment={text.name(str(key)): _fact(value) for key, value in record.environment.items()},
         seed=record.seed if record.environment else None,
         profile=record.profile,
         version=harness.__version__,
         style=_style(),
     )
+
+
+def _fact(value: object) -> str:
+    """Return a fact of the environment as a reader writes it: ``numpy 2.4.6, scipy 1.17.1`` for a table."""
+    if isinstance(value, Mapping):
+        value = ", ".join(f"{key} {version or '(not installed)'}" for key, version in value.items())
+    return text.line(str(value))
 
 
 @cache

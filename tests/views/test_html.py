@@ -132,6 +132,12 @@ def test_environment_is_for_the_instructor() -> None:
     assert "/srv" not in student
 
 
+def test_packages_are_named_with_their_versions() -> None:
+    packages = {"numpy": "2.4.6", "torch": None, "scipy": "1.17.1"}
+    page = Page(render(replace(sample.record(), environment={"packages": packages}), "html"))
+    assert page.texts["dd"] == ["numpy 2.4.6, torch (not installed), scipy 1.17.1"]
+
+
 def test_a_large_class_is_folded_and_without_pictures() -> None:
     many = sample.record(*(replace(sample.alice(), name=f"student_{index}") for index in range(80)))
     page = Page(render(many, "html"))
