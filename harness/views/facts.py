@@ -193,6 +193,11 @@ def number(value: float) -> str:
     return "0" if text == "-0" else text
 
 
+def rounded(score: float) -> float:
+    """Return a score for a file that programs read: sums of thirds end in 85.00000000000016."""
+    return round(score, 6)
+
+
 def points(value: float, maximum: float) -> str:
     """Return points over maximum, as in 12.5/15."""
     return f"{number(value)}/{number(maximum)}"

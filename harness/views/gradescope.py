@@ -33,7 +33,7 @@ def render_gradescope(record: Record, *, audience: str = "instructor", visibilit
     verdict = shown.submissions[0]
     tests = [_test(part, visibility) for part in facts.parts_of(verdict)]
     document: dict[str, Any] = {
-        "score": round(verdict.score, 6),
+        "score": facts.rounded(verdict.score),
         "execution_time": round(verdict.seconds, 3),
         "output": "\n".join([facts.class_line(shown), *_remarks(shown)]),
         "output_format": "text",
@@ -65,7 +65,7 @@ def _test(part: CheckResult | ExperimentResult, visibility: str) -> dict[str, An
         "output_format": "text",
     }
     if part.max_points > 0:
-        test |= {"score": round(part.points, 6), "max_score": round(part.max_points, 6)}
+        test |= {"score": facts.rounded(part.points), "max_score": facts.rounded(part.max_points)}
     output = _output(part)
     if output:
         test["output"] = output

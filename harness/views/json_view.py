@@ -1,4 +1,4 @@
-"""The record as JSON (``templates/record.schema.json``) and back, exactly.
+"""The record as JSON (``templates/record.schema.json``) and back, exactly; scores to six decimals.
 
 JSON has no infinities and no NaN, and evidence may hold them: they are written as ``{"$float": "nan"}``.
 """
@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from harness.errors import UsageError
 from harness.records import SCHEMA, CheckResult, ExperimentResult, Record, Status, Verdict
+from harness.views import facts
 
 _FLOAT = "$float"
 _Part = TypeVar("_Part", CheckResult, ExperimentResult, Verdict, Record)
@@ -60,6 +61,8 @@ def from_json(text: str) -> Record:
 def _verdict(verdict: Verdict) -> dict[str, Any]:
     return {
         **_fields(verdict),
+        "score": facts.rounded(verdict.score),
+        "max_score": facts.rounded(verdict.max_score),
         "checks": [{**_fields(check), "status": check.status.value} for check in verdict.checks],
         "experiments": [{**_fields(each), "status": each.status.value} for each in verdict.experiments],
     }

@@ -52,7 +52,8 @@ def _suite(verdict: Verdict) -> ET.Element:
         time=f"{verdict.seconds:.3f}",
     )
     properties = ET.SubElement(suite, "properties")
-    for key, value in (("score", verdict.score), ("max_score", verdict.max_score), ("part", verdict.part)):
+    score, maximum = facts.rounded(verdict.score), facts.rounded(verdict.max_score)
+    for key, value in (("score", score), ("max_score", maximum), ("part", verdict.part)):
         ET.SubElement(properties, "property", name=key, value=str(value))
     for part in parts:
         suite.append(_case(verdict, part))

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+
+import pytest
 
 from harness.records import Status
 from harness.views import render
@@ -55,6 +58,15 @@ def test_a_failure_says_what_and_a_suite_says_how_much() -> None:
     run = suites["alice"].find("testcase[@name='scratch/sigmoid/lr=0.01']/failure")
     assert run is not None
     assert "expected 48.12 to 62.38 per cent, measured 97.50" in (run.text or "")
+
+
+@pytest.mark.parametrize("form", ["junit", "json", "csv", "gradescope"])
+def test_no_file_has_a_score_of_sixteen_digits(form) -> None:
+    odd = replace(sample.bob(), score=85.00000000000016, max_score=85.00000000000003)
+    shown = render(sample.record(odd), form)
+    assert "85" in shown
+    assert not re.search(r"85\.0\d", shown)
+    assert "71.606662" in render(sample.record(replace(odd, score=71.60666248)), form)
 
 
 def test_hostile_strings_stay_text() -> None:
