@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 from harness.errors import BackcheckError, UsageError
 from harness.records import Record
@@ -15,7 +17,7 @@ from harness.views.audience import for_audience
 from harness.views.html import render_html
 from harness.views.output import write_output
 
-_NAME_LIMIT = 80
+_NAME_LIMIT, _BYTES_LIMIT = 80, 200  # file systems take 255 bytes, endings and numbers included
 
 
 def write_pages(
@@ -43,7 +45,7 @@ def write_pages(
         write_output(render(replace(record, submissions=(verdict,)), format, audience=audience), path)
         written.append(path)
     if format == "html" and audience == "instructor":
-        links = {index: f"{stem}{suffix}" for index, stem in enumerate(stems)}
+        links = {index: quote(f"{stem}{suffix}") for index, stem in enumerate(stems)}
         path = root / "index.html"
         write_output(render_html(for_audience(record, audience), links=links), path)
         written.append(path)
@@ -51,20 +53,36 @@ def write_pages(
 
 
 def file_stems(names: Sequence[str]) -> tuple[str, ...]:
-    """Return a file name without ending for each name: letters, digits, ``.``, ``_``, ``-``, all different.
+    """Return a file name without ending for each name: letters and digits of any script, ``.``, ``_``, ``-``,
+    all different.
 
-    Differences of case alone count as the same, for file systems that think so; ``index`` is kept free.
+    Differences of case, or of how an accent is written, count as none, for file systems that think so;
+    ``index`` is kept free.
     """
     taken = {"index"}
     stems = []
     for name in names:
-        stem = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:_NAME_LIMIT].strip(".") or "submission"
+        stem = _plain(name)[:_NAME_LIMIT].encode()[:_BYTES_LIMIT].decode(errors="ignore")
+        stem = stem.strip(".") or "submission"
         candidate, number = stem, 1
-        while candidate.lower() in taken:
+        while _folded(candidate) in taken:
             number += 1
             candidate = f"{stem}-{number}"
             if number > len(names) + 1:
                 raise BackcheckError(f"no free file name for {stem}")
-        taken.add(candidate.lower())
+        taken.add(_folded(candidate))
         stems.append(candidate)
     return tuple(stems)
+
+
+def _plain(name: str) -> str:
+    """Return a name with each run of what is no letter, mark, digit, ``.``, ``_`` or ``-`` as one ``_``."""
+    kept = (
+        char if char in "._-" or char.isalnum() or unicodedata.category(char).startswith("M") else " "
+        for char in unicodedata.normalize("NFC", name)
+    )
+    return re.sub(" +", "_", "".join(kept))
+
+
+def _folded(stem: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", stem).casefold())
