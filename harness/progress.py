@@ -95,6 +95,11 @@ class Progress:
                 self._say(f"{self._figures()}  {last}".rstrip())
                 self._wait = min(self._wait * _GROWTH, LOG_LONGEST)
 
+    def judged_bad(self, count: int) -> None:
+        """Count so many that did not pass after all: of work that is judged when all of it is done."""
+        with self._lock:
+            self._bad += count
+
     def add(self, weight: float) -> None:
         """Add work that turned up on the way, such as a second accuracy run."""
         with self._lock:

@@ -63,6 +63,15 @@ def test_a_short_job_says_only_how_it_ended() -> None:
     assert stream.getvalue() == "grading: 2 done, 1 not passed in 0 s\n"
 
 
+def test_what_is_judged_later_is_counted_then() -> None:
+    stream = io.StringIO()
+    with Progress(2, "grading", stream=stream, clock=Clock()) as progress:
+        progress.done(1, "a", "fail")
+        progress.done(1, "b: 97.50 %")
+        progress.judged_bad(1)
+    assert stream.getvalue() == "grading: 2 done, 2 not passed in 0 s\n"
+
+
 def test_time_left_goes_by_weight() -> None:
     clock = Clock()
     with Progress(101, stream=io.StringIO(), clock=clock) as progress:

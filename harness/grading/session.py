@@ -27,6 +27,7 @@ from harness.sandbox.interpreter import HARNESS, HARNESS_PARTS
 from harness.spec import Spec, load_rubric, load_spec
 from harness.store import Store
 from harness.submission import discover
+from harness.views.facts import applies
 
 BEHIND_THE_WALLS = tuple(part for part in HARNESS_PARTS if not part.endswith(".py"))
 
@@ -166,6 +167,10 @@ def _grade(
             status, text = _summary(outcome)
             progress.done(unit.weight, f"{unit.label}: {text}", status, cached=cached)
 
+        def finished(verdict: Verdict) -> None:
+            # A run says an accuracy; whether an experiment's runs pass is known when all are there.
+            progress.judged_bad(sum(each.status is not Status.PASS for each in verdict.experiments))
+
         return grade(
             plans,
             spec=spec,
@@ -175,6 +180,7 @@ def _grade(
             control=control,
             runs=options.runs,
             report=report,
+            finished=finished,
         )
 
 
@@ -207,12 +213,13 @@ def _say(line: str) -> None:
     print(f"backcheck: {line}", file=sys.stderr, flush=True)
 
 
-def _summary(outcome: Outcome) -> tuple[Status, str]:
-    """A status and the few words that stand before it on the progress line."""
+def _summary(outcome: Outcome) -> tuple[str, str]:
+    """A status, none for a run that is judged later, and the few words before it on the progress line."""
     if outcome.run is not None:
         run = outcome.run
-        return run.status, f"{run.accuracy:.2f} %" if run.accuracy is not None else "no accuracy"
-    bad = [r.status for r in outcome.checks if r.status not in (Status.PASS, Status.SKIPPED)]
+        return "", f"{run.accuracy:.2f} %" if run.accuracy is not None else f"no accuracy, {run.status}"
+    bad = [result.status for result in outcome.checks if result.status is not Status.PASS and applies(result)]
     if not bad:
         return Status.PASS, f"all {len(outcome.checks)}"
-    return bad[0], f"{len(bad)} of {len(outcome.checks)}"
+    told = [status for status in bad if status is not Status.SKIPPED] or bad
+    return told[0], f"{len(told)} of {len(outcome.checks)}"

@@ -1,10 +1,14 @@
-"""What is done once for a grading: the worker's bytecode is made where it can be kept."""
+"""What is done once for a grading: the worker's bytecode is made where it can be kept, progress is told."""
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from harness.grading import session
+from harness.grading.accuracy import AccuracyRun
+from harness.grading.units import Outcome
+from harness.records import CheckResult, ExperimentResult, Status, Verdict
 
 
 @pytest.fixture
@@ -58,3 +62,68 @@ def test_what_is_compiled_is_what_runs_behind_the_walls():
     from harness.sandbox.interpreter import HARNESS_PARTS
 
     assert set(session.BEHIND_THE_WALLS) == {part for part in HARNESS_PARTS if not part.endswith(".py")}
+
+
+def check(name, status, **evidence):
+    return CheckResult(id=name, group="g", status=status, evidence=evidence)
+
+
+def run(accuracy=None, status=Status.PASS):
+    return Outcome(run=AccuracyRun(experiment="e", seed=1, blind=2, status=status, accuracy=accuracy))
+
+
+def experiment(name, status):
+    return ExperimentResult(id=name, reported=None, low=None, high=None, accuracies=(), status=status)
+
+
+def test_an_experiment_that_fails_is_counted_when_it_is_judged(monkeypatch, capsys):
+    right = Outcome(checks=(check("a", Status.PASS), check("b", Status.SKIPPED, not_applicable=True)))
+    wrong = Outcome(checks=(check("a", Status.PASS), check("b", Status.FAIL)))
+    judged = [
+        experiment("low", Status.FAIL),
+        experiment("dies", Status.CRASHED),
+        experiment("in", Status.PASS),
+    ]
+    outcomes = [right, wrong, run(97.5), run(97.25), run(status=Status.CRASHED), run(94.5)]
+
+    def grade(plans, *, report, finished, **_):
+        for outcome in outcomes:
+            report(SimpleNamespace(weight=1.0, attempt=0, label="ada"), outcome, False)
+        finished(
+            Verdict(
+                name="ada",
+                path="ada.py",
+                part="scratch",
+                score=0.0,
+                max_score=1.0,
+                checks=(),
+                experiments=judged,
+            )
+        )
+        return []
+
+    monkeypatch.setattr(session, "grade", grade)
+    monkeypatch.setattr(session, "first_units", lambda *_, **__: [])
+    options = session.GradingOptions(paths=[], quiet=False)
+    session._grade([], None, None, None, options, pool=SimpleNamespace())
+    assert capsys.readouterr().err.startswith("grading: 6 done, 3 not passed in ")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [
+        (run(97.5), ("", "97.50 %")),
+        (run(status=Status.CRASHED), ("", "no accuracy, crashed")),
+        (Outcome(checks=(check("a", Status.PASS),)), (Status.PASS, "all 1")),
+        (
+            Outcome(checks=(check("a", Status.SKIPPED), check("b", Status.FAIL), check("c", Status.PASS))),
+            (Status.FAIL, "1 of 3"),
+        ),
+        (
+            Outcome(checks=(check("a", Status.SKIPPED), check("b", Status.SKIPPED))),
+            (Status.SKIPPED, "2 of 2"),
+        ),
+    ],
+)
+def test_a_run_is_not_said_to_pass_before_it_is_judged(outcome, said):
+    assert session._summary(outcome) == said
