@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -165,6 +165,16 @@ def _pick(items: tuple[Any, ...], wanted: str, name: Any, what: str) -> Any:
     names = [name(item) for item in items]
     if wanted in names:
         return items[names.index(wanted)]
-    near = difflib.get_close_matches(wanted, names, n=1, cutoff=0.4)
-    hint = f"; {near[0]} is" if near else f"; there are {', '.join(names[:8])}" + ", ..." * (len(names) > 8)
-    raise UsageError(f"{wanted}: the record has no such {what}{hint}")
+    near = _suggestions(wanted, names)
+    some = f"there are {', '.join(names[:8])}" + ", ..." * (len(names) > 8)
+    hint = f"{', '.join(near)} {'is' if len(near) == 1 else 'are'}" if near else some
+    raise UsageError(f"{wanted}: the record has no such {what}; {hint}")
+
+
+def _suggestions(wanted: str, names: Sequence[str], limit: int = 3) -> list[str]:
+    """Return names that go on where ``wanted`` ends, then those that are spelled like it."""
+    start = wanted.casefold()
+    longer = [name for name in names if start and name.casefold().startswith(start)]
+    alike = difflib.get_close_matches(wanted, names, n=limit)
+    alike = alike or difflib.get_close_matches(wanted, names, n=1, cutoff=0.4)
+    return list(dict.fromkeys((*longer, *alike)))[:limit]

@@ -6,6 +6,8 @@ import shutil
 import pytest
 
 from harness.cli import main
+from harness.errors import UsageError
+from harness.grading.explain import _pick
 from tests.grading.conftest import RUNS, SPEC, Grader, write_class
 
 
@@ -87,4 +89,25 @@ def test_names_that_the_record_does_not_have_are_told_with_the_nearest(explain):
         2,
         "backcheck: adda: the record has no such submission; ada is\n",
     )
-    assert "forward[tanh] is" in explain("ada", "foward[tanh]")[1]
+    assert "; forward[tanh], " in explain("ada", "foward[tanh]")[1]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "hint"),
+    [
+        ("bob", "Bob_smith, bobby, bom are"),
+        ("gradient", "gradients[sigmoid], gradients[tanh], gradients[relu] are"),
+        ("large", "large_gradient is"),
+        ("bon", "bom is"),
+        (
+            "xyz",
+            "there are bom, large_gradient, gradients[sigmoid], gradients[tanh], gradients[relu], gradients",
+        ),
+    ],
+)
+def test_names_that_go_on_as_was_typed_come_first(wanted, hint):
+    gradients = [f"gradients[{each}]" for each in ("sigmoid", "tanh", "relu", "last")]
+    names = ("bom", "large_gradient", *gradients, "Bob_smith", "bobby")
+    with pytest.raises(UsageError) as error:
+        _pick(names, wanted, str, "submission")
+    assert str(error.value).startswith(f"{wanted}: the record has no such submission; {hint}")
