@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 TEXT_LIMIT = 6000
+NOBODY_TYPES = "there is nobody to type while it is graded: take input() out"
 HARNESS = str(Path(__file__).resolve().parents[1]) + os.sep
 
 
@@ -28,12 +29,19 @@ def describe(error: BaseException, entry: str) -> dict[str, Any]:
         message = str(error)[:TEXT_LIMIT]
     except Exception:
         message = "(its message cannot be printed)"
+    if asks_for_typing(error):
+        message += f" ({NOBODY_TYPES})"
     return {
         "kind": kind,
         "type": type(error).__name__[:80],
         "message": message,
         "traceback": _trimmed(error, entry)[-TEXT_LIMIT:],
     }
+
+
+def asks_for_typing(error: BaseException) -> bool:
+    """Whether an error is what ``input()`` raises where there is no keyboard."""
+    return isinstance(error, EOFError) and error.args == ("EOF when reading a line",)
 
 
 def _trimmed(error: BaseException, entry: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.worker.faults import NOBODY_TYPES, asks_for_typing
 from harness.worker.notebook import Cell, NotebookError, read_notebook
 from harness.worker.scan import bound_names
 from harness.worker.statements import Kind, names_of, rule
@@ -206,6 +207,8 @@ def _plainly(error: Exception) -> str:
         return f"there is no file {error.filename!r}: data files are not given to submissions"
     if asks_for_gpu(error):
         return f"it asks for a GPU, and there is none ({text})"
+    if asks_for_typing(error):
+        return f"{NOBODY_TYPES} ({text})"
     return text
 
 

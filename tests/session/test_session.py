@@ -347,6 +347,16 @@ def test_what_the_digest_does_not_name_is_not_there(opened, tmp_path):
     assert sorted(path.name for path in copy.iterdir()) == ["helper.py", "submission.py"]
 
 
+@pytest.mark.parametrize("text", ["x = input()\n\ndef build(a, b, c): pass", net("input('go on? ')")])
+def test_who_waits_for_somebody_to_type_is_told_what_to_do(opened, text):
+    fault = fault_of(opened(text))
+    assert fault.status is Status.ERROR
+    assert fault.message.endswith(
+        "raised EOFError: EOF when reading a line "
+        "(there is nobody to type while it is graded: take input() out)"
+    )
+
+
 def test_a_syntax_error_names_the_line(opened):
     fault = fault_of(opened("import numpy as np\n\ndef build(:\n    pass\n"))
     assert fault.status is Status.ERROR

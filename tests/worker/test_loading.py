@@ -1,5 +1,6 @@
 """Running submissions: as they are, for their definitions only, by cells; what was left out is noted."""
 
+import io
 import json
 
 import pytest
@@ -160,6 +161,14 @@ def test_a_missing_data_file_is_said_plainly(load):
         "with_data = Table('train.csv')\ndef Table(path): return list(open(path))\n", run="definitions"
     )
     assert any("there is no file 'train.csv': data files are not given" in note for note in loaded.notes)
+
+
+def test_what_waits_for_somebody_to_type_is_noted(load, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    loaded = load("def ask():\n    return input()\n\nrate = [ask() for _ in range(1)]\ntrain(1)\n" + CONTRACT)
+    assert any(
+        "there is nobody to type while it is graded: take input() out" in note for note in loaded.notes
+    )
 
 
 def test_a_name_that_was_not_bound_is_explained(load):
