@@ -182,14 +182,19 @@ def _found(anatomy: Any) -> Iterator[str]:
 
 def _by_hand(submission: Submission, anatomy: Any) -> Iterator[str]:
     """How to go on where nothing is proposed: a manifest to fill in, and where it is explained."""
-    from harness.authoring.skeleton import skeleton
+    from harness.authoring.skeleton import finds_names, skeleton
     from harness.views.text import line
 
     name = _manifest_path(submission).name
     yield ""
     yield "No manifest is proposed: its names are not the usual ones. That says nothing against the program;"
-    yield "most shapes need 5 to 10 lines written by hand. Here is a start, with the names that were found."
-    yield f"Put it into {line(name)}, replace each `...`, take off the `#` where a line applies, and run"
+    yield "most shapes need 5 to 10 lines written by hand."
+    if finds_names(anatomy):
+        yield "Here is a start, with the names that were found."
+        yield f"Put it into {line(name)}, replace each `...`, take off the `#` where a line applies, and run"
+    else:
+        yield "Here is the form alone, with names as examples: which of yours are meant could not be told."
+        yield f"Put it into {line(name)} with your names, take off the `#` where a line applies, and run"
     yield "`backcheck inspect` again: it then tries your manifest, and says what works. The keys and examples"
     yield 'are in docs/submissions.md ("The keys", "Snippets", "Examples").'
     yield ""

@@ -63,6 +63,14 @@ def skeleton(anatomy: Anatomy) -> Iterator[str]:
         yield from lines
 
 
+def finds_names(anatomy: Anatomy) -> bool:
+    """Whether any line of the skeleton has a name of the file's own."""
+    cls = _network(anatomy)
+    states: dict[str, str] = {}
+    made, _ = _constructor(anatomy, cls, states)
+    return bool(made) or any(function for function, _ in _functions(anatomy, cls, states))
+
+
 def _on(likely: bool, row: str) -> str:
     return row if likely else f"# {row}"
 

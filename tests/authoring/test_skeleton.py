@@ -5,9 +5,11 @@ import re
 import pytest
 
 from harness.authoring.anatomy import dissect
-from harness.authoring.skeleton import skeleton
+from harness.authoring.inspect_command import _by_hand
+from harness.authoring.skeleton import finds_names, skeleton
 from harness.cli import main
 from harness.manifest import parse_manifest
+from harness.submission import discover
 from harness.worker.loading import NotProvided, load_submission
 
 CLASS = """
@@ -89,3 +91,18 @@ def test_inspect_prints_it_and_the_verdict_of_a_file_without_build_leads_there(t
     build = load_submission(str(path), {}).build
     with pytest.raises(NotProvided, match=r"proposes one, or prints a skeleton .*docs/submissions\.md"):
         build([6, 3], "relu", 1)
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [("class Graph:\n    pass\n", False), ("def forward_pass(X):\n    return X\n", True), (CLASS, True),
+     ("def make_net():\n    pass\n", True)],
+)  # fmt: skip
+def test_it_is_said_whether_any_name_of_the_file_is_in_it(source, found, tmp_path):
+    path = tmp_path / "alice.py"
+    path.write_text(source)
+    anatomy = dissect(path)
+    assert finds_names(anatomy) is found
+    shown = "\n".join(_by_hand(discover([path])[0], anatomy))
+    assert ("with the names that were found" in shown) is found
+    assert ("the form alone, with names as examples" in shown) is not found
