@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 FORMATS = ("html", "markdown", "json")
 _FILES = {"html": "reproduction.html", "markdown": "reproduction.md", "json": "reproduction.json"}
 DEFAULT_OUTPUT = Path("build/reproduction")
+DEFAULT_SEEDS = 12
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,20 +46,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="train anew instead of using stored runs; continues if interrupted",
     )
+    # No default here: what was given and what was not must be told apart, since without --fresh these are
+    # refused.
     add(
         "--seeds",
         metavar="N",
         type=_positive,
-        default=12,
-        help="with --fresh: seeds 0 to N - 1 (%(default)s)",
+        help=f"with --fresh: seeds 0 to N - 1 ({DEFAULT_SEEDS})",
     )
-    add("--jobs", metavar="N", type=_positive, default=1, help="with --fresh: processes (%(default)s)")
-    add(
-        "--experiments", metavar="GLOB", default="*", help="with --fresh: only these, as in 'scratch/*' (all)"
-    )
+    add("--jobs", metavar="N", type=_positive, help="with --fresh: processes (1)")
+    add("--experiments", metavar="GLOB", help="with --fresh: train only these, as in 'scratch/*' (all)")
     add(
         "--no-candidates",
-        action="store_true",
+        action="store_const",
+        const=True,
         help="with --fresh: leave out the candidate protocols, which some claims and the search need",
     )
 
@@ -71,16 +72,17 @@ def run(args: argparse.Namespace) -> int:
     from harness.reproduce.fresh import train_afresh
     from harness.spec import load_spec
 
+    _refuse_idle_options(args)
     spec = load_spec(args.spec)
     folder = _folder(args.output)
     if args.fresh:
         runs = train_afresh(
             spec,
             args.runs or folder / "runs.jsonl",
-            experiments=args.experiments,
-            seeds=args.seeds,
+            experiments=args.experiments if args.experiments is not None else "*",
+            seeds=args.seeds or DEFAULT_SEEDS,
             candidates=not args.no_candidates,
-            processes=args.jobs,
+            processes=args.jobs or 1,
         )
     else:
         if args.runs is not None and not args.runs.is_file():
@@ -145,6 +147,18 @@ def summary(found: Reproduction) -> str:
         )
         parts += ["", claims, "", counted(verdict.verdict for verdict in found.claims)]
     return "\n".join(parts)
+
+
+def _refuse_idle_options(args: argparse.Namespace) -> None:
+    """Refuse, without --fresh, the options that only say how to train: they would change nothing."""
+    names = ("--seeds", "--jobs", "--experiments", "--no-candidates")
+    idle = [name for name in names if getattr(args, name[2:].replace("-", "_")) is not None]
+    if idle and not args.fresh:
+        acts = "act" if len(idle) > 1 else "acts"
+        raise UsageError(
+            f"{', '.join(idle)}: {acts} only where something is trained: add --fresh, or go "
+            "without to see everything from the stored runs"
+        )
 
 
 def _folder(path: Path) -> Path:

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from harness.cli import main
 from harness.errors import UsageError
 from harness.reproduce import command
 
@@ -39,6 +40,25 @@ def test_another_report_from_nothing(tmp_path, capsys):
     stored = ("--spec", DIGITS, "--runs", tmp_path / "out" / "runs.jsonl", "--output", tmp_path / "two")
     assert reproduce(*stored, "--format", "markdown") == 0
     assert [file.name for file in (tmp_path / "two").iterdir()] == ["reproduction.md"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--seeds", "3"), ("--seeds", "12"), ("--jobs", "1"), ("--experiments", "large"), ("--no-candidates",)],
+    ids=" ".join,
+)
+def test_what_only_says_how_to_train_is_refused_without_fresh(tmp_path, capsys, options):
+    words = ["reproduce", "--spec", str(DIGITS), "--output", str(tmp_path / "out")]
+    assert main([*words, *options]) == 2
+    printed = capsys.readouterr()
+    assert f"{options[0]}: acts only where something is trained: add --fresh" in printed.err
+    assert printed.out == ""
+    assert not (tmp_path / "out").exists()
+
+
+def test_every_idle_option_is_named(tmp_path):
+    with pytest.raises(UsageError, match="--seeds, --experiments, --no-candidates: act only"):
+        reproduce("--output", tmp_path, "--seeds", 3, "--experiments", "scratch/tanh*", "--no-candidates")
 
 
 def test_wrong_usage(tmp_path):
