@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.data import Dataset, cache, idx, load_dataset, mirrors, mnist, wheel
+from harness.data import DATASETS, Dataset, Size, cache, idx, load_dataset, mirrors, mnist, wheel
 from harness.errors import DataError
 from harness.mnist import load_mnist
 
@@ -659,6 +659,25 @@ def test_digits_are_scikit_learns() -> None:
     assert (data.image_shape, data.classes, data.train_inputs().max()) == ((8, 8), 10, 1)
 
 
-def test_an_unknown_data_set_is_refused_with_the_nearest() -> None:
-    with pytest.raises(DataError, match=r"no data set named 'minst'.*did you mean 'mnist'"):
-        load_dataset("minst")
+def test_an_unknown_data_set_is_refused_with_those_that_there_are() -> None:
+    known = r"no data set named 'iris': there are mnist \(784 features.* and digits \(64 features"
+    with pytest.raises(DataError, match=known) as caught:
+        load_dataset("iris")
+    assert "did you mean" not in str(caught.value)
+
+
+def test_the_sizes_are_those_of_the_data_sets() -> None:
+    pytest.importorskip("sklearn.datasets")
+    digits = load_dataset("digits")
+    found = Size(
+        features=digits.train_images.shape[1],
+        classes=digits.classes,
+        train_images=len(digits.train_images),
+        test_images=len(digits.test_images),
+    )
+    assert DATASETS["digits"] == found
+    published = {file.array: file.dimensions for file in idx.MNIST_FILES}
+    mnist = DATASETS["mnist"]
+    assert published["train_images"] == (mnist.train_images, 28, 28)
+    assert published["test_images"] == (mnist.test_images, 28, 28)
+    assert mnist.features == 28 * 28

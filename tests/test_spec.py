@@ -13,6 +13,7 @@ import pytest
 
 from harness.errors import SpecError, UsageError
 from harness.spec import REPORT, Arm, Spec, load_rubric, load_spec
+from harness.spec.dataset import check_dataset
 
 # The report's tables as printed: id -> (section, figures, test accuracy in per cent).
 PRINTED = {
@@ -419,6 +420,73 @@ def test_one_wrong_thing_is_named(tmp_path: Path, old: str, new: str, message: s
     with pytest.raises(SpecError, match=message) as caught:
         load_spec(path)
     assert str(caught.value).startswith(f"{path}: ")
+
+
+HAS_NOT = {
+    "unknown data set": (
+        'dataset = "digits"',
+        'dataset = "wine"',
+        "dataset: no data set 'wine': name one that",
+    ),
+    "features": (
+        "[64, 32, 10]",
+        "[65, 32, 10]",
+        "protocols.base.layer_sizes: expected 64 as the first size, the features of digits, found 65",
+    ),
+    "classes": (
+        "[64, 32, 10]",
+        "[64, 32, 12]",
+        "protocols.base.layer_sizes: expected 10 as the last size, the classes of digits, found 12",
+    ),
+    "training images": (
+        "train_images = 1000",
+        "train_images = 1001",
+        "protocols.base.train_images: expected at most 1,000, the training images of digits, found 1,001",
+    ),
+    "test images": (
+        "test_images = 797",
+        "test_images = 798",
+        "protocols.base.test_images: expected at most 797, the test images of digits, found 798",
+    ),
+    "inherited": (
+        "[[candidates]]",
+        '[protocols.more]\nextends = "base"\ntest_images = 800\n\n'
+        '[[experiments]]\nid = "third"\npart = "scratch"\nsection = "1"\nprotocol = "more"\n\n'
+        "[[candidates]]",
+        "protocols.more.test_images: expected at most 797",
+    ),
+    "override": (
+        "override = { learning_rate = 0.01 }",
+        "override = { learning_rate = 0.01, layer_sizes = [64, 9] }",
+        "experiments[0] (slow).override.layer_sizes: expected 10 as the last size",
+    ),
+    "candidate": (
+        "override = { shuffle = false }",
+        "override = { train_images = 60_000 }",
+        "candidates[0] (ordered).override.train_images: expected at most 1,000",
+    ),
+    "budget": (
+        "[[panels]]",
+        '[[budgets]]\nid = "quick"\ntext = "less"\nexperiments = ["*"]\noverride = { epochs = 1 }\n'
+        'special = [{ experiments = ["fast"], override = { test_images = 900 } }]\n\n[[panels]]',
+        "budgets[0] (quick).special[0].override.test_images: expected at most 797",
+    ),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "message"), HAS_NOT.values(), ids=HAS_NOT)
+def test_what_a_data_set_has_not_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = write(tmp_path, edited(old, new))
+    spec = load_spec(path)  # it reads: only training needs the data set
+    with pytest.raises(SpecError) as caught:
+        check_dataset(spec)
+    assert str(caught.value).startswith(f"{path}: {message}")
+    assert "mnist (784 features, 10 classes, 60,000 training" in str(caught.value)
+
+
+def test_what_a_data_set_has_is_let_pass(tmp_path: Path, spec: Spec) -> None:
+    check_dataset(spec)
+    check_dataset(load_spec(write(tmp_path, SMALL)))
 
 
 def test_loss_is_better_when_lower(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from harness.calibration.runs import Run, describe_key
 from harness.calibration.train import Job, protocol_digest
 from harness.errors import StoreError, UsageError
 from harness.spec import FULL, REPORT, Experiment, Spec
+from harness.spec.dataset import check_dataset
 
 _REFERENCES = Path(__file__).resolve().parents[2] / "reference"
 _REFERENCE_OF_PART = {"scratch": "numpy_mlp.py", "package": "torch_mlp.py"}
@@ -27,8 +28,10 @@ def plan_jobs(
     """Every run that is asked for, the first seed of all experiments first: what stops early is balanced.
 
     ``variant`` is "report", or a shell pattern over the candidates' ids; ``reference`` None is the project's
-    own, NumPy for what was written from scratch, PyTorch for what a package did. UsageError if nothing fits.
+    own, NumPy for what was written from scratch, PyTorch for what a package did. UsageError if nothing fits,
+    SpecError if the data set has not what the specification asks for.
     """
+    check_dataset(spec)
     chosen = spec.select(experiments)
     variants = _variants(spec, variant)
     cells = [

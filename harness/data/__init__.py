@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from harness.data.dataset import Dataset
 from harness.errors import DataError
 
-__all__ = ["DATASETS", "Dataset", "load_dataset"]
+__all__ = ["DATASETS", "Dataset", "Size", "known_datasets", "load_dataset"]
 
-DATASETS = ("mnist", "digits")
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """What a data set offers, known without loading it."""
+
+    features: int  # of one image
+    classes: int
+    train_images: int
+    test_images: int
+
+
+DATASETS: Mapping[str, Size] = {
+    "mnist": Size(features=784, classes=10, train_images=60_000, test_images=10_000),
+    "digits": Size(features=64, classes=10, train_images=1_000, test_images=797),
+}
+
+
+def known_datasets() -> str:
+    """The data sets that there are with their sizes, for a message."""
+    return " and ".join(
+        f"{name} ({size.features} features, {size.classes} classes, {size.train_images:,} training and "
+        f"{size.test_images:,} test images)"
+        for name, size in DATASETS.items()
+    )
 
 
 def load_dataset(name: str, *, report: Callable[[str], None] | None = None) -> Dataset:
@@ -26,6 +49,4 @@ def load_dataset(name: str, *, report: Callable[[str], None] | None = None) -> D
         from harness.data.digits import load_digits
 
         return load_digits()
-    nearest = difflib.get_close_matches(name, DATASETS, n=1)
-    hint = f"did you mean {nearest[0]!r}?" if nearest else "choose one of these"
-    raise DataError(f"no data set named {name!r}: expected {' or '.join(DATASETS)}; {hint}")
+    raise DataError(f"no data set named {name!r}: there are {known_datasets()}")

@@ -10,6 +10,7 @@ from harness.checks.registry import Check, checks, rests_on
 from harness.errors import UsageError
 from harness.oracle import ACTIVATIONS
 from harness.spec import Experiment, Rubric, Spec
+from harness.spec.dataset import check_dataset
 from harness.submission import Submission
 
 PROFILES = ("quick", "standard", "full")
@@ -43,11 +44,14 @@ def plan(
 ) -> Plan:
     """Plan the grading of one submission; ``experiments`` is a glob that replaces the profile's own choice.
 
-    ``only`` keeps the checks with these ids and what they rest on.
+    ``only`` keeps the checks with these ids and what they rest on. SpecError if experiments are planned that
+    the data set cannot be trained for.
     """
     if profile not in PROFILES:
         raise UsageError(f"profile {profile!r}: expected one of {', '.join(PROFILES)}")
     chosen = _experiments(submission, spec, profile, experiments)
+    if chosen:
+        check_dataset(spec)
     listed = _listed(activations(spec))
     if only is not None:
         listed = _with_needs(listed, set(only))

@@ -65,6 +65,7 @@ class Experiment:
     digit_unit: float | None  # one unit of the last digit printed: 1.0 or 0.1 per cent
     baseline: bool  # graded in the standard profile
     protocol: Protocol
+    places: Mapping[str, str] = field(default_factory=dict, compare=False)  # the file's key of each item
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +77,7 @@ class Candidate:
     text: str
     experiments: tuple[str, ...]
     override: Mapping[str, Any]
+    places: Mapping[str, str] = field(default_factory=dict, compare=False)  # as of an experiment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +88,7 @@ class Budget:
     text: str
     experiments: tuple[str, ...]
     overrides: Mapping[str, Mapping[str, Any]]  # by experiment
+    places: Mapping[str, Mapping[str, str]] = field(default_factory=dict, compare=False)  # likewise
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from harness.spec.model import ACTIVATIONS, INITIALISATIONS, OPTIMIZERS, SOURCES, Protocol
@@ -10,6 +11,16 @@ from harness.spec.table import Table, nearest
 
 Items = dict[str, Any]
 Sources = dict[str, tuple[str, ...]]
+Places = dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """Items of a protocol as a file gives them: the values, who says so, and the key of each in the file."""
+
+    items: Items
+    sources: Sources
+    places: Places
 
 
 def _positive(table: Table, key: str) -> int:
@@ -77,38 +88,47 @@ def read_sources(table: Table) -> Sources:
     return found
 
 
-def read_override(table: Table) -> Items:
-    """Return the items of an ``override`` table, which holds nothing else."""
+def read_override(table: Table) -> tuple[Items, Places]:
+    """Return the items of an ``override`` table, which holds nothing else, and the key of each."""
     items = read_items(table)
     table.finish()
-    return items
+    return items, _places(table, items)
 
 
-def read_protocols(tables: Table) -> dict[str, tuple[Items, Sources]]:
+def _places(table: Table, items: Items) -> Places:
+    return {name: table.path(name) for name in items}
+
+
+def read_protocols(tables: Table) -> dict[str, Written]:
     """Return every ``[protocols.NAME]`` table with what it extends filled in, which must stand above it."""
-    protocols: dict[str, tuple[Items, Sources]] = {}
+    protocols: dict[str, Written] = {}
     for name in tables.names():
         table = tables.table(name)
         items, sources = read_items(table), read_sources(table.table("sources"))
+        places = _places(table, items)
         if "extends" in table:
             base = table.get("extends", str)
             if base not in protocols:
                 raise table.error("extends", f"no protocol {base!r} above this one{nearest(base, protocols)}")
-            items, sources = {**protocols[base][0], **items}, {**protocols[base][1], **sources}
+            above = protocols[base]
+            items, sources = {**above.items, **items}, {**above.sources, **sources}
+            places = {**above.places, **places}
         table.finish()
-        protocols[name] = (items, sources)
+        protocols[name] = Written(items=items, sources=sources, places=places)
     return protocols
 
 
-def read_protocol(table: Table, protocols: Mapping[str, tuple[Items, Sources]]) -> Protocol:
-    """Return the complete protocol of an experiment: the one that it names, with its own overrides.
+def read_protocol(table: Table, protocols: Mapping[str, Written]) -> tuple[Protocol, Places]:
+    """Return the complete protocol of an experiment, the one that it names with its own overrides, and the
+    key of each item.
 
     Call it last: what has not been read from the experiment's table by then is refused.
     """
     name = table.get("protocol", str)
     table.reference("protocol", name, protocols, "protocol")
-    items = {**protocols[name][0], **read_override(table.table("override"))}
-    sources = {**protocols[name][1], **read_sources(table.table("sources"))}
+    override, places = read_override(table.table("override"))
+    items = {**protocols[name].items, **override}
+    sources = {**protocols[name].sources, **read_sources(table.table("sources"))}
     table.finish()  # before anything is called missing: a misspelt "override" is the likeliest reason
     for item in _READERS:
         if item in OPTIONAL:
@@ -117,4 +137,4 @@ def read_protocol(table: Table, protocols: Mapping[str, tuple[Items, Sources]]) 
             raise table.error("protocol", f"protocol {name!r} with the overrides does not say {item!r}")
         if item not in sources:
             raise table.error("sources", f"protocol {name!r} has no source for {item!r}: say who says so")
-    return Protocol(**items, sources=sources)
+    return Protocol(**items, sources=sources), {**protocols[name].places, **places}

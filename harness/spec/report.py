@@ -86,16 +86,20 @@ def _experiments(top: Table, panels: Mapping[str, Panel]) -> dict[str, Experimen
         if any(character in id for character in "@,*?[] "):
             raise table.error("id", "expected an id without spaces and without any of @ , * ? [ ]")
         text, value, unit = _reported(table)
+        part, section = table.choice("part", PARTS), table.get("section", str)
+        baseline = table.get("baseline", bool, False)
+        protocol, places = read_protocol(table, protocols)
         experiments[id] = Experiment(
             id=id,
-            part=table.choice("part", PARTS),
-            section=table.get("section", str),
+            part=part,
+            section=section,
             figures=tuple(panel.id for panel in panels.values() if panel.experiment == id),
             reported=value,
             reported_text=text,
             digit_unit=unit,
-            baseline=table.get("baseline", bool, False),
-            protocol=read_protocol(table, protocols),
+            baseline=baseline,
+            protocol=protocol,
+            places=places,
         )
     if not experiments:
         raise top.error("experiments", "expected at least one [[experiments]] table")
@@ -149,12 +153,14 @@ def _candidates(top: Table, experiments: Mapping[str, Experiment]) -> dict[str, 
     for id, table in top.identified("candidates").items():
         if id == REPORT or "@" in id:
             raise table.error("id", f"expected an id without @ other than {REPORT!r}, found {id!r}")
+        override, places = read_override(table.table("override"))
         candidates[id] = Candidate(
             id=id,
             purpose=table.choice("purpose", PURPOSES),
             text=table.get("text", str),
             experiments=_matching(table, experiments),
-            override=read_override(table.table("override")),
+            override=override,
+            places=places,
         )
         table.finish()
     return candidates
@@ -164,18 +170,21 @@ def _budgets(top: Table, experiments: Mapping[str, Experiment]) -> dict[str, Bud
     budgets: dict[str, Budget] = {}
     for id, table in top.identified("budgets").items():
         chosen = _matching(table, experiments)
-        general = read_override(table.table("override"))
+        general, general_places = read_override(table.table("override"))
         overrides: dict[str, dict[str, Any]] = {name: dict(general) for name in chosen}
+        places: dict[str, dict[str, str]] = {name: dict(general_places) for name in chosen}
         for special in table.tables("special"):
-            items = read_override(special.table("override"))
+            items, special_places = read_override(special.table("override"))
             for name in _matching(special, experiments):
                 if name not in overrides:
                     raise special.error("experiments", f"{name!r} is not among the budget's experiments")
                 overrides[name].update(items)
+                places[name].update(special_places)
             special.finish()
         if id == FULL and any(overrides.values()):
             raise table.error("override", "the full budget runs the protocol as it stands")
-        budgets[id] = Budget(id=id, text=table.get("text", str), experiments=chosen, overrides=overrides)
+        text = table.get("text", str)
+        budgets[id] = Budget(id=id, text=text, experiments=chosen, overrides=overrides, places=places)
         table.finish()
     return budgets
 

@@ -71,9 +71,13 @@ class Table:
         """Return the keys in the order of the file."""
         return list(self._data)
 
+    def path(self, key: str) -> str:
+        """Return where a key of this table stands in the file."""
+        return f"{self.place}.{key}" if self.place else key
+
     def error(self, key: str, message: str) -> SpecError:
         """Return an error about one key of this table, naming file and key path."""
-        return SpecError(f"{self._file}: {self._path(key)}: {message}")
+        return SpecError(f"{self._file}: {self.path(key)}: {message}")
 
     def finish(self) -> None:
         """Refuse every key that nobody asked for, with the nearest valid name."""
@@ -129,14 +133,14 @@ class Table:
         value = self._data[key] if key in self else {}
         if not isinstance(value, dict):
             raise self.error(key, f"expected a table, found {_kind_of(value)}")
-        return Table(value, self._file, self._path(key))
+        return Table(value, self._file, self.path(key))
 
     def tables(self, key: str) -> list[Table]:
         """Return an array of tables; an absent one is empty."""
         value = self._data[key] if key in self else []
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             raise self.error(key, f"expected [[{key}]] tables, found {_kind_of(value)}")
-        return [Table(item, self._file, f"{self._path(key)}[{i}]") for i, item in enumerate(value)]
+        return [Table(item, self._file, f"{self.path(key)}[{i}]") for i, item in enumerate(value)]
 
     def identified(self, key: str) -> dict[str, Table]:
         """Return an array of tables by their ``id``; two with the same id are refused."""
@@ -157,9 +161,6 @@ class Table:
         if id not in names:
             raise self.error(key, f"no {what} {id!r}{nearest(id, names)}")
         return id
-
-    def _path(self, key: str) -> str:
-        return f"{self.place}.{key}" if self.place else key
 
     def _missing(self, key: str) -> SpecError:
         # The same first letter is asked for, since "kind" is as near to "id" as "idd" is.

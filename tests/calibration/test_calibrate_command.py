@@ -46,6 +46,24 @@ def test_a_figure_that_does_not_hold_gives_status_one(
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"digits"', '"iris"', "dataset: no data set 'iris': name one that there is: mnist (784 features"),
+        ("220", "5_000", "protocols.own.train_images: expected at most 1,000, the training images of digits"),
+    ],
+    ids=["data set", "images"],
+)
+def test_what_the_data_set_has_not_is_said_before_anything_is_planned(
+    spec_file: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, message: str
+) -> None:
+    spec_file.write_text(spec_file.read_text().replace(old, new, 1))
+    assert calibrate(spec_file) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"backcheck: {spec_file}: {message}")
+    assert "to train" not in said
+
+
+@pytest.mark.parametrize(
     ("arguments", "reason"),
     [
         (["--seeds", "0"], "expected a whole number of 1 or more, found '0'"),

@@ -1,9 +1,11 @@
 """From results to points: only a measured pass scores, and nobody pays for the harness."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from harness.errors import SpecError
 from harness.grading.accuracy import AccuracyRun, Blinding
 from harness.grading.plan import plan
 from harness.grading.score import claims, judge_experiment, needs_another_run, verdict
@@ -98,6 +100,13 @@ def test_profiles_choose_experiments_by_part():
     ]
     assert len(planned("full").experiments) == 9
     assert len(planned("full", part="both").experiments) == 15
+
+
+def test_a_data_set_is_asked_for_only_where_something_is_trained():
+    elsewhere = replace(SPEC, dataset="iris")
+    assert plan(submission(), spec=elsewhere, rubric=RUBRIC, profile="quick").experiments == ()
+    with pytest.raises(SpecError, match="dataset: no data set 'iris'"):
+        plan(submission(), spec=elsewhere, rubric=RUBRIC, profile="standard")
 
 
 def test_an_accuracy_in_range_passes_and_one_out_of_range_asks_again():

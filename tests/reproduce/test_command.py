@@ -61,6 +61,18 @@ def test_every_idle_option_is_named(tmp_path):
         reproduce("--output", tmp_path, "--seeds", 3, "--experiments", "scratch/tanh*", "--no-candidates")
 
 
+def test_what_the_data_set_has_not_is_said_before_training_only(tmp_path, capsys):
+    mine = tmp_path / "mine.toml"
+    mine.write_text(DIGITS.read_text().replace("[64, 20, 10]", "[65, 20, 10]"))
+    words = ["reproduce", "--spec", str(mine), "--output", str(tmp_path)]
+    assert main([*words, "--fresh"]) == 2
+    said = capsys.readouterr().err
+    place = f"{mine}: protocols.small.layer_sizes: expected 64 as the first size"
+    assert said.startswith(f"backcheck: {place}, the features of digits, found 65: write 64")
+    assert "to train" not in said
+    assert main(words) == 0  # stored runs may be of a data set that is not here
+
+
 def test_wrong_usage(tmp_path):
     with pytest.raises(UsageError, match="there is no such file; make it with --fresh"):
         reproduce("--spec", DIGITS, "--runs", tmp_path / "none.jsonl", "--output", tmp_path)
