@@ -15,6 +15,12 @@ from harness.spec import Experiment
 from harness.statistics import Distribution, judge
 from harness.statistics.judging import screening_range
 
+CALIBRATE = (
+    "train the reference once, `backcheck calibrate --spec FILE --runs RUNS` (RUNS is a new file of yours), "
+    "then grade with `--spec FILE --runs RUNS`"
+)
+"""What to do where the runs that expected ranges are computed from are missing."""
+
 
 def score_check(result: CheckResult, points: float) -> CheckResult:
     """Give a result its points: only a measured pass scores; what did not apply is not counted.
@@ -56,7 +62,7 @@ def judge_experiment(
         status, message = bad.status, bad.message
     elif distribution is None:
         status = Status.HARNESS_ERROR
-        message = "backcheck has no calibration of this experiment; it is not counted"
+        message = f"backcheck has no calibration of this experiment, which is not counted: {CALIBRATE}"
     else:
         judgement = judge(accuracies, distribution, family=family)
         status = Status.PASS if judgement.status == "pass" else Status.FAIL

@@ -131,6 +131,9 @@ def test_without_calibration_nobody_pays():
     result = judged(94.2, distribution=None)
     assert result.status is Status.HARNESS_ERROR
     assert result.max_points == 0.0
+    assert "no calibration of this experiment" in result.message
+    assert "`backcheck calibrate --spec FILE --runs RUNS`" in result.message
+    assert "grade with `--spec FILE --runs RUNS`" in result.message
     assert not needs_another_run([run(94.2)], None, 3)
 
 
