@@ -10,13 +10,13 @@ from harness.calibration.runs import Provenance as RunProvenance
 from harness.calibration.runs import Run, describe_key
 from harness.calibration.train import protocol_digest
 from harness.errors import StoreError, UsageError
+from harness.reproduce.caveats import find_caveats
 from harness.reproduce.findings import find
-from harness.reproduce.model import CONSISTENT, NO_FIGURE, GradingRange, Provenance, Reproduction, Row
+from harness.reproduce.model import NO_FIGURE, GradingRange, Provenance, Reproduction, Row
 from harness.reproduce.panels import redraw
 from harness.spec import FULL, REPORT, Experiment, Spec
 from harness.statistics import (
     MIN_RUNS,
-    NOT_REPRODUCED,
     UNDECIDED,
     VERDICT_ALPHA,
     consistent,
@@ -38,11 +38,13 @@ def analyse(spec: Spec, runs: Iterable[Run]) -> Reproduction:
     figures = sum(experiment.reported is not None for experiment in spec.experiments.values())
     level = VERDICT_ALPHA / max(1, figures)
     own = [run for run in ours if run.budget == FULL and run.variant == REPORT]
+    rows = tuple(_row(experiment, own, level) for experiment in spec.experiments.values())
     return Reproduction(
         spec=spec,
         level=level,
-        rows=tuple(_row(experiment, own, level) for experiment in spec.experiments.values()),
+        rows=rows,
         claims=judge_claims(spec.claims, spec.experiments, ours) if spec.claims else (),
+        caveats=find_caveats(spec, rows, ours),
         findings=tuple(find(spec, quirk, ours) for quirk in spec.quirks),
         panels=tuple(redraw(spec, panel, own) for panel in spec.panels.values()),
         ranges=_grading_ranges(spec, ours),
@@ -145,10 +147,3 @@ def _provenance(runs: Sequence[Run], left_aside: int) -> Provenance | None:
             name: tuple(sorted({str(getattr(run.provenance, name)) for run in runs})) for name in names
         },
     )
-
-
-def counted(verdicts: Iterable[str]) -> str:
-    """Verdicts in words, the commonest first: "13 consistent, 2 not reproduced"."""
-    order = (CONSISTENT, "reproduced", NOT_REPRODUCED, "contradicted", UNDECIDED, NO_FIGURE)
-    found = Counter(verdicts)
-    return ", ".join(f"{found[verdict]} {verdict}" for verdict in order if found[verdict])

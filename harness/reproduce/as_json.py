@@ -6,7 +6,8 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from harness.reproduce.model import Finding, RedrawnPanel, Reproduction, Row
+from harness.reproduce.model import Caveat, Finding, RedrawnPanel, Reproduction, Row
+from harness.reproduce.words import other_protocols, qualification
 from harness.statistics import ClaimVerdict
 
 SCHEMA = 1
@@ -25,7 +26,7 @@ def to_json(found: Reproduction) -> str:
         },
         "level": found.level,
         "accuracies": [_row(row) for row in found.rows],
-        "claims": [_claim(verdict) for verdict in found.claims],
+        "claims": [_claim(verdict, found.caveats.get(verdict.claim.id)) for verdict in found.claims],
         "findings": [_finding(finding) for finding in found.findings],
         "panels": [_panel(panel) for panel in found.panels],
         "ranges": [asdict(entry) for entry in found.ranges],
@@ -52,7 +53,7 @@ def _row(row: Row) -> dict[str, Any]:
     }
 
 
-def _claim(verdict: ClaimVerdict) -> dict[str, Any]:
+def _claim(verdict: ClaimVerdict, caveat: Caveat | None) -> dict[str, Any]:
     return {
         "id": verdict.claim.id,
         "text": verdict.claim.text,
@@ -60,9 +61,29 @@ def _claim(verdict: ClaimVerdict) -> dict[str, Any]:
         "metric": verdict.claim.metric,
         "margin": verdict.claim.margin,
         "verdict": verdict.verdict,
+        "caveat": caveat and _caveat(verdict, caveat),
         "seeds_needed": verdict.seeds,
         "comparisons": [asdict(part) for part in verdict.comparisons],
         "details": [asdict(part) for part in verdict.details],
+    }
+
+
+def _caveat(verdict: ClaimVerdict, caveat: Caveat) -> dict[str, Any]:
+    return {
+        "text": f"{verdict.verdict} {qualification(caveat)}",
+        "others": other_protocols(verdict, caveat),
+        "not_reproduced": caveat.experiments,
+        "protocols": [
+            {
+                "protocol": other.candidate,
+                "label": other.label,
+                "fits": other.fits,
+                "figure": other.figure,
+                "seeds": other.n,
+                "cells": {experiment: asdict(cell) for experiment, cell in other.cells.items()},
+            }
+            for other in caveat.elsewhere
+        ],
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.reproduce.model import Reproduction
+    from harness.statistics import ClaimVerdict
 
 FORMATS = ("html", "markdown", "json")
 _FILES = {"html": "reproduction.html", "markdown": "reproduction.md", "json": "reproduction.json"}
@@ -116,8 +118,7 @@ def summary(found: Reproduction) -> str:
     """The accuracies and the claims as two tables for a terminal of 100 columns."""
     from tabulate import tabulate
 
-    from harness.reproduce.analysis import counted
-    from harness.reproduce.words import number, p_or_dash
+    from harness.reproduce.words import claim_counts, counted, number, p_or_dash
 
     rows = [
         [
@@ -137,7 +138,7 @@ def summary(found: Reproduction) -> str:
     accuracies = tabulate(rows, heads, tablefmt="simple", colalign=align, disable_numparse=True)
     parts = [found.spec.title, "", accuracies, "", counted(row.verdict for row in found.rows)]
     if found.claims:
-        lines = [[judged.claim.id, judged.verdict, judged.claim.text] for judged in found.claims]
+        lines = [[judged.claim.id, judged.verdict, _claim_text(found, judged)] for judged in found.claims]
         claims = tabulate(
             lines,
             ["claim", "verdict", ""],
@@ -145,8 +146,24 @@ def summary(found: Reproduction) -> str:
             maxcolwidths=[8, 16, 70],
             disable_numparse=True,
         )
-        parts += ["", claims, "", counted(verdict.verdict for verdict in found.claims)]
+        parts += ["", claims, "", _wrapped(claim_counts(found))]
     return "\n".join(parts)
+
+
+def _claim_text(found: Reproduction, judged: ClaimVerdict) -> str:
+    """A claim, and under it what its verdict does not rest on firmly."""
+    from harness.reproduce.words import other_protocols, qualification
+
+    caveat = found.caveats.get(judged.claim.id)
+    if caveat is None:
+        return judged.claim.text
+    qualified = f"{judged.verdict} {qualification(caveat)}. {other_protocols(judged, caveat)}"
+    return f"{judged.claim.text}\n{qualified[0].upper()}{qualified[1:]}"
+
+
+def _wrapped(text: str) -> str:
+    """Text in lines for a terminal of 100 columns."""
+    return textwrap.fill(text, 98, break_long_words=False, break_on_hyphens=False)
 
 
 def _refuse_idle_options(args: argparse.Namespace) -> None:

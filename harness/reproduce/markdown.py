@@ -5,9 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from harness.reproduce.analysis import counted
 from harness.reproduce.model import Reproduction
-from harness.reproduce.words import duration, number, p_or_dash, panel_note
+from harness.reproduce.words import (
+    claim_counts,
+    claim_digits,
+    counted,
+    duration,
+    number,
+    other_protocols,
+    p_or_dash,
+    panel_note,
+    qualification,
+)
 from harness.statistics import Comparison
 
 
@@ -18,7 +27,7 @@ def to_markdown(found: Reproduction) -> str:
         f"# Does the report hold? {_cell(spec.title)}",
         f"{_cell(spec.author)}, {_cell(spec.date)}. "
         f"Accuracies: {counted(row.verdict for row in found.rows)}. "
-        f"Claims: {counted(verdict.verdict for verdict in found.claims) or 'none'}.",
+        f"Claims: {claim_counts(found) or 'none'}.",
         "## Accuracies",
         _accuracies(found),
     ]
@@ -66,9 +75,14 @@ def _accuracies(found: Reproduction) -> str:
 def _claims(found: Reproduction) -> str:
     rows = []
     for judged in found.claims:
-        digits = 4 if judged.claim.metric == "train_loss" else 2
+        digits = claim_digits(judged)
         evidence = "; ".join(_comparison(part, digits) for part in (*judged.comparisons, *judged.details))
-        rows.append([f"{judged.claim.id}. {judged.claim.text}", f"**{judged.verdict}**", evidence])
+        verdict = f"**{judged.verdict}**"
+        caveat = found.caveats.get(judged.claim.id)
+        if caveat is not None:
+            verdict = f"**{judged.verdict} {qualification(caveat)}**"
+            evidence = f"{evidence}. {other_protocols(judged, caveat)}"
+        rows.append([f"{judged.claim.id}. {judged.claim.text}", verdict, evidence])
     return _table(["claim", "verdict", "evidence"], rows)
 
 

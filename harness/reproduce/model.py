@@ -89,6 +89,31 @@ class Search:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Elsewhere:
+    """Another protocol for a caveat's experiments: their accuracies under it, and the claim's figure."""
+
+    candidate: str
+    label: str
+    cells: Mapping[str, Cell]  # by experiment
+    figure: float | None  # the claim's difference, in units of its metric; None where runs are missing
+    n: int  # seeds behind the figure
+
+    @property
+    def fits(self) -> bool | None:
+        """Whether it is not excluded for any of the stated accuracies; None: too few runs to say."""
+        found = [cell.fits for cell in self.cells.values()]
+        return False if False in found else None if None in found else True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caveat:
+    """What a claim rests on that does not hold: experiments whose stated accuracies are not reproduced."""
+
+    experiments: tuple[str, ...]
+    elsewhere: tuple[Elsewhere, ...]  # the other protocols that have runs of them
+
+
+@dataclass(frozen=True, kw_only=True)
 class SetsCompared:
     """One experiment's reported figure beside its test and training accuracies, one for each seed, per
     cent.
@@ -174,6 +199,7 @@ class Reproduction:
     level: float  # of each accuracy's test: the error over all rows, divided by the rows
     rows: tuple[Row, ...]
     claims: tuple[ClaimVerdict, ...]
+    caveats: Mapping[str, Caveat]  # by claim, of those that rest on accuracies which are not reproduced
     findings: tuple[Finding, ...]
     panels: tuple[RedrawnPanel, ...]
     ranges: tuple[GradingRange, ...]

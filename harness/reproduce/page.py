@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.reproduce.analysis import counted
 from harness.reproduce.drawing import draw_accumulated, draw_panel, draw_search, draw_sets
 from harness.reproduce.model import Reproduction, Row
 from harness.reproduce.words import (
     VERDICT_CLASSES,
+    claim_counts,
+    claim_digits,
+    counted,
     duration,
     number,
+    other_protocols,
     p_or_dash,
     panel_note,
     protocol_items,
+    qualification,
     search_caption,
     short_digest,
 )
@@ -43,7 +47,10 @@ def to_html(found: Reproduction) -> str:
         style=Markup(style),
         classes=VERDICT_CLASSES,
         accuracy_counts=counted(row.verdict for row in found.rows),
-        claim_counts=counted(verdict.verdict for verdict in found.claims),
+        claim_counts=claim_counts(found),
+        claim_digits=claim_digits,
+        qualification=qualification,
+        other_protocols=other_protocols,
         strips={row.experiment.id: Markup(strip(row)) for row in found.rows},
         drawings={panel.panel.id: Markup(draw_panel(panel)) for panel in found.panels},
         notes={panel.panel.id: panel_note(panel) for panel in found.panels},

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.reproduce.model import CONSISTENT, NO_FIGURE, RedrawnPanel, Search
+from harness.reproduce.model import (
+    CONSISTENT,
+    NO_FIGURE,
+    Caveat,
+    Elsewhere,
+    RedrawnPanel,
+    Reproduction,
+    Search,
+)
 from harness.spec import Experiment, Spec
-from harness.statistics import CONTRADICTED, NOT_REPRODUCED, REPRODUCED, UNDECIDED, p_value
+from harness.statistics import (
+    CONTRADICTED,
+    NOT_REPRODUCED,
+    REPRODUCED,
+    UNDECIDED,
+    ClaimVerdict,
+    p_value,
+)
 
 VERDICT_CLASSES: Mapping[str, str] = {
     CONSISTENT: "good",
@@ -54,6 +70,13 @@ def p_or_dash(p: float | None) -> str:
     return "–" if p is None else p_value(p)
 
 
+def counted(verdicts: Iterable[str]) -> str:
+    """Verdicts in words, the commonest first: "13 consistent, 2 not reproduced"."""
+    order = (CONSISTENT, REPRODUCED, NOT_REPRODUCED, CONTRADICTED, UNDECIDED, NO_FIGURE)
+    found = Counter(verdicts)
+    return ", ".join(f"{found[verdict]} {verdict}" for verdict in order if found[verdict])
+
+
 def duration(seconds: float) -> str:
     """Seconds in the unit that fits: 40 s, 12 min, 2 h 05 min."""
     if seconds < 100:
@@ -79,6 +102,91 @@ def panel_note(panel: RedrawnPanel) -> str:
     if panel.experiment.reported_text is not None and panel.panel.kind != "batch_loss":
         parts.append(f"the report gives {panel.experiment.reported_text} %")
     return "; ".join(parts) + "."
+
+
+def qualification(caveat: Caveat) -> str:
+    """What a verdict on a claim must say where it rests on accuracies that are not reproduced."""
+    one = len(caveat.experiments) == 1
+    themselves = "is itself" if one else "are themselves"
+    return f"under the protocol as stated, in which {listed(caveat.experiments)} {themselves} not reproduced"
+
+
+def other_protocols(judged: ClaimVerdict, caveat: Caveat) -> str:
+    """What is known of that claim under the other protocols of the search, in sentences."""
+    if not caveat.elsewhere:
+        return "No other protocol has runs of this."
+    figure = (
+        "least difference" if judged.claim.kind != "overall" and len(judged.claim.pairs) > 1 else "difference"
+    )
+    them = "that figure" if len(caveat.experiments) == 1 else "these figures"
+    sentences = []
+    for other in caveat.elsewhere:
+        if other.fits:
+            means = ", ".join(
+                f"{id} has a mean of {number(cell.mean)}, {_seeds(cell.n)}"
+                for id, cell in other.cells.items()
+            )
+            claimed = f"the claim's {figure} is {_figure(judged, other.figure)} ({_seeds(other.n)})"
+            gives = claimed if other.figure is not None else "the claim has no runs"
+            sentences.append(f"{other.label} is not excluded for {them} ({means}); under it {gives}.")
+    excluded = sum(other.fits is False for other in caveat.elsewhere)
+    if excluded:
+        sentences.append(
+            f"{excluded} other protocol{'s are' if excluded > 1 else ' is'} excluded for "
+            f"{them if len(caveat.experiments) == 1 else 'at least one of these figures'}."
+        )
+    open_ones = [other for other in caveat.elsewhere if other.fits is None]
+    if open_ones:
+        sentences.append(_open(judged, open_ones, figure, them))
+    return " ".join(sentences)
+
+
+def _open(judged: ClaimVerdict, others: Sequence[Elsewhere], figure: str, them: str) -> str:
+    """The protocols with too few seeds for a verdict on the accuracies, and the claim's figure under each."""
+    count = f"{len(others)} other protocol{'s have' if len(others) > 1 else ' has'}"
+    sentence = f"{count} too few seeds to say whether {'they give' if len(others) > 1 else 'it gives'} {them}"
+    known = sorted((other.figure, other.label) for other in others if other.figure is not None)
+    if not known:
+        return f"{sentence}, and no runs of the claim."
+    seeds = sorted({other.n for other in others if other.figure is not None})
+    many = _seeds(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
+    (low, lowest), (high, highest) = known[0], known[-1]
+    if len(known) == 1:
+        return f"{sentence}; the claim's {figure} is {_figure(judged, low)} under {lowest} ({many})."
+    return (
+        f"{sentence}; under {len(known)} of them ({many} each) the claim's {figure} lies between "
+        f"{_figure(judged, low)} ({lowest}) and {_figure(judged, high)} ({highest})."
+    )
+
+
+def claim_counts(found: Reproduction) -> str:
+    """The verdicts on the claims, counted, and how many of them rest on what is not reproduced."""
+    counts = counted(verdict.verdict for verdict in found.claims)
+    if not found.caveats:
+        return counts
+    one = len(found.caveats) == 1
+    return (
+        f"{counts}; {'that' if one else 'those'} on claim{'' if one else 's'} {listed(tuple(found.caveats))} "
+        f"{'rests' if one else 'rest'} on accuracies that are themselves not reproduced"
+    )
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence: a, b and c."""
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+
+
+def claim_digits(judged: ClaimVerdict) -> int:
+    """Decimals of a claim's figures: losses are small."""
+    return 4 if judged.claim.metric == "train_loss" else 2
+
+
+def _figure(judged: ClaimVerdict, value: float | None) -> str:
+    return number(value, claim_digits(judged))
+
+
+def _seeds(n: int) -> str:
+    return f"{n} seed{'s' if n != 1 else ''}"
 
 
 def search_caption(search: Search) -> str:

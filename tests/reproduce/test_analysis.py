@@ -8,7 +8,8 @@ from scipy import stats
 
 from harness.calibration.runs import load_runs
 from harness.errors import StoreError
-from harness.reproduce.analysis import analyse, counted
+from harness.reproduce.analysis import analyse
+from harness.reproduce.words import claim_counts, counted, other_protocols, qualification
 from harness.statistics import VERDICT_ALPHA, Distribution, judge
 
 from .conftest import make_run
@@ -130,6 +131,81 @@ def test_search_frames_what_is_not_excluded(report):
     assert len(finding.search.lines) == 16
 
 
+def off(report, **shifts):
+    """Three runs of each experiment of part 2 near its stated figure, but for those that are shifted."""
+    runs = []
+    for experiment in report.experiments.values():
+        if experiment.part == "package":
+            for seed, noise in enumerate((-1, 0, 1)):
+                right = round(10 * (experiment.reported + shifts.get(experiment.id, 0.0))) + noise
+                runs.append(make_run(report, experiment.id, seed, right))
+    return runs
+
+
+TANHS = {"torch/tanh": -50.0, "torch/tanh/l2": -60.0}
+
+
+def test_claims_on_accuracies_that_are_not_reproduced_are_marked_and_judged_as_before(report):
+    found = analyse(report, off(report, **TANHS))
+    verdicts = {judged.claim.id: judged for judged in found.claims}
+    assert set(found.caveats) == {"6", "7", "8"}
+    assert found.caveats["6"].experiments == ("torch/tanh", "torch/tanh/l2")
+    assert found.caveats["8"].experiments == ("torch/tanh/l2",)
+    assert verdicts["6"].verdict == "contradicted"
+    assert qualification(found.caveats["6"]) == (
+        "under the protocol as stated, in which torch/tanh and torch/tanh/l2 are themselves not reproduced"
+    )
+    assert qualification(found.caveats["8"]).endswith("in which torch/tanh/l2 is itself not reproduced")
+    assert other_protocols(verdicts["6"], found.caveats["6"]) == "No other protocol has runs of this."
+    assert claim_counts(found).endswith(
+        "; those on claims 6, 7 and 8 rest on accuracies that are themselves not reproduced"
+    )
+    assert analyse(report, off(report)).caveats == {}
+    assert "rest" not in claim_counts(analyse(report, off(report)))
+
+
+def test_a_claims_figure_under_other_protocols_is_told(report):
+    runs = off(report, **TANHS)
+    for seed, noise in enumerate((-1, 0, 1)):  # reproduces both figures, and half a point between them
+        runs.append(make_run(report, "torch/tanh", seed, 960 + noise, variant="adam-0.001"))
+        runs.append(make_run(report, "torch/tanh/l2", seed, 965 - noise, variant="adam-0.001"))
+        runs.append(make_run(report, "torch/tanh", seed, 700 + noise, variant="sgd-0.1"))
+    for variant, right in (("sgd-0.01", 940), ("sgd-0.01-shuffled", 955)):  # one seed: who knows
+        runs.append(make_run(report, "torch/tanh", 0, 950, variant=variant))
+        runs.append(make_run(report, "torch/tanh/l2", 0, right, variant=variant))
+    runs.append(make_run(report, "torch/tanh", 0, 950, variant="adam-0.01-glorot"))
+    found = analyse(report, runs)
+    others = {other.candidate: other for other in found.caveats["6"].elsewhere}
+    assert {name: other.fits for name, other in others.items()} == {
+        "adam-0.001": True,
+        "sgd-0.1": False,
+        "sgd-0.01": None,
+        "sgd-0.01-shuffled": None,
+        "adam-0.01-glorot": None,
+    }
+    assert (others["adam-0.001"].figure, others["adam-0.001"].n) == (pytest.approx(0.5), 3)
+    assert (others["sgd-0.01"].figure, others["sgd-0.01"].n) == (pytest.approx(-1.0), 1)
+    assert (others["sgd-0.1"].figure, others["sgd-0.1"].n) == (None, 0)
+    judged = next(judged for judged in found.claims if judged.claim.id == "6")
+    assert other_protocols(judged, found.caveats["6"]) == (
+        "Adam 0.001 is not excluded for these figures (torch/tanh has a mean of 96.00, 3 seeds, "
+        "torch/tanh/l2 has a mean of 96.50, 3 seeds); under it the claim's difference is 0.50 (3 seeds). "
+        "1 other protocol is excluded for at least one of these figures. "
+        "3 other protocols have too few seeds to say whether they give these figures; under 2 of them "
+        "(1 seed each) the claim's difference lies between −1.00 (SGD 0.01) and 0.50 (SGD 0.01, shuffled)."
+    )
+    eighth = found.caveats["8"].elsewhere  # compares candidates, which no run combines with another
+    assert {other.figure for other in eighth} == {None}
+
+
+def test_a_claim_about_the_set_that_was_measured_has_no_caveat(report):
+    relu = [make_run(report, "scratch/relu/lr=0.01", seed, 900 + seed) for seed in range(4)]
+    found = analyse(report, relu)
+    assert found.rows[2].verdict == "not reproduced"
+    assert "9" not in found.caveats
+    assert "1" in found.caveats
+
+
 def test_counted():
     verdicts = ["undecided", "consistent", "not reproduced", "consistent"]
     assert counted(verdicts) == "2 consistent, 1 not reproduced, 1 undecided"
@@ -149,6 +225,7 @@ def test_every_row_of_the_report_has_a_verdict(bundled, report):
     for row in bundled.rows:  # a verdict as soon as there are runs, and never without
         assert (row.verdict == "undecided") == (len(row.accuracies) < 3)
     assert len(bundled.claims) == 9
+    assert set(bundled.caveats) == {"6", "7", "8"}
     assert len(bundled.panels) == 27
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from harness.reproduce.analysis import analyse
 from harness.reproduce.as_json import to_json
+from harness.reproduce.command import summary
 from harness.reproduce.drawing import draw_panel
 from harness.reproduce.markdown import to_markdown
 from harness.reproduce.page import strip, to_html
@@ -97,6 +98,35 @@ def test_what_is_missing_is_said(digits):
     assert "undecided" in text
     assert "nothing is shown as measured that was not" in text
     assert "Accuracies: 1 undecided, 1 no figure" in to_markdown(analyse(digits, []))
+
+
+def test_every_view_says_what_a_verdict_rests_on(report, tmp_path):
+    runs = []
+    for experiment, right in (("torch/tanh", 860), ("torch/tanh/l2", 830)):
+        runs += [make_run(report, experiment, seed, right + seed) for seed in range(3)]
+        runs.append(make_run(report, experiment, 0, 960, variant="sgd-0.1"))
+    found = analyse(report, runs)
+    said = (
+        "contradicted under the protocol as stated, in which torch/tanh and torch/tanh/l2 are themselves not "
+        "reproduced"
+    )
+    others = (
+        "1 other protocol has too few seeds to say whether it gives these figures; the claim's difference"
+    )
+    claim = next(claim for claim in json.loads(to_json(found))["claims"] if claim["id"] == "6")
+    assert claim["verdict"] == "contradicted"
+    assert claim["caveat"]["text"] == said
+    assert claim["caveat"]["not_reproduced"] == ["torch/tanh", "torch/tanh/l2"]
+    assert claim["caveat"]["protocols"][0]["figure"] == 0.0
+    assert claim["caveat"]["protocols"][0]["cells"]["torch/tanh"]["mean"] == 96.0
+    assert json.loads(to_json(found))["claims"][0]["caveat"] is None
+    for text in (to_markdown(found), " ".join(Page(to_html(found)).words), summary(found)):
+        flat = " ".join(text.split())
+        assert said in flat.replace("Contradicted", "contradicted")
+        assert others in flat
+        assert "those on claims 6, 7 and 8 rest on accuracies that are themselves not reproduced" in flat
+    claims = summary(found)[summary(found).index("\nclaim ") :]
+    assert max(map(len, claims.splitlines())) <= 100
 
 
 def test_the_specification_is_text_and_no_markup(digits):
