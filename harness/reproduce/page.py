@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.reproduce import prose
 from harness.reproduce.drawing import draw_accumulated, draw_panel, draw_search, draw_sets
 from harness.reproduce.model import Reproduction, Row
 from harness.reproduce.words import (
@@ -49,6 +50,7 @@ def to_html(found: Reproduction) -> str:
         accuracy_counts=counted(row.verdict for row in found.rows),
         claim_counts=claim_counts(found),
         claim_digits=claim_digits,
+        prose=prose,
         qualification=qualification,
         other_protocols=other_protocols,
         strips={row.experiment.id: Markup(strip(row)) for row in found.rows},

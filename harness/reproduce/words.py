@@ -191,13 +191,18 @@ def _seeds(n: int) -> str:
 
 def search_caption(search: Search) -> str:
     """How to read the heat map, and which protocols are not in it for want of runs."""
-    untried = [line.label for line in search.lines if line not in search.tried]
     return (
         "Mean test accuracy, and in brackets its distance from the reported figure: orange below, blue "
         "above, the shade growing with the distance. A frame marks what is not excluded (p of at least "
         f"{search.level:.4f}; three seeds are needed). A protocol is the same for its whole line."
-        + (f" Without runs yet: {'; '.join(untried)}." if untried else "")
+        + untried(search)
     )
+
+
+def untried(search: Search) -> str:
+    """Which protocols are not in a search for want of runs, as a sentence to append."""
+    labels = [line.label for line in search.lines if line not in search.tried]
+    return f" Without runs yet: {'; '.join(labels)}." if labels else ""
 
 
 def protocol_items(spec: Spec) -> tuple[ProtocolItem, ...]:

@@ -7,13 +7,14 @@ from xml.etree import ElementTree
 
 import pytest
 
+from harness.reproduce import prose
 from harness.reproduce.analysis import analyse
 from harness.reproduce.as_json import to_json
 from harness.reproduce.command import summary
 from harness.reproduce.drawing import draw_panel
 from harness.reproduce.markdown import to_markdown
 from harness.reproduce.page import strip, to_html
-from harness.reproduce.words import duration, number, p_or_dash
+from harness.reproduce.words import duration, number, p_or_dash, protocol_items
 
 from .conftest import make_run
 
@@ -89,6 +90,57 @@ def test_the_page_holds_everything(page, found):
         assert f"Figure {panel.panel.id}." in text
     assert page.count("<figure id=") == 27
     assert "not drawn" not in text
+
+
+def test_markdown_says_what_the_page_says(page, found):
+    words = re.sub(r"\s+", " ", " ".join(Page(page).words))
+    text = re.sub(r"\s+", " ", to_markdown(found).replace("\\", ""))
+    for heading in re.findall(r"<h2>(.*?)</h2>", page):
+        assert f"## {heading}" in text
+    for convention in found.spec.conventions:
+        said = " ".join(convention.text.split())
+        assert said in words
+        assert said in text
+    for item in protocol_items(found.spec):
+        assert f"| {item.name} | {item.value} | {', '.join(item.sources)} |" in text
+    for said in (
+        prose.accuracies(found),
+        prose.claims(found),
+        prose.PROTOCOL,
+        prose.RANGES,
+        *(prose.claim_terms(judged) for judged in found.claims),
+        *(prose.where(finding) for finding in found.findings),
+        prose.provenance(found),
+    ):
+        assert said in words
+        assert said in text
+    for name, values in found.provenance.made_with.items():
+        assert f"| {name} | {', '.join(values)} |" in text
+    assert f"mnist_mlp.toml {found.spec.digest[:12]}" in text
+
+
+def test_every_heading_of_the_ranges_is_explained():
+    assert all(f'"{name}"' in prose.RANGES.lower() for name in ("checks", "caught", "left out"))
+
+
+def test_the_error_is_shared_out_over_the_figures_that_there_are(digits):
+    said = "wrong for any of the reported figures (1) with probability 0.01."  # of two experiments
+    assert said in prose.accuracies(analyse(digits, []))
+    assert said in to_html(analyse(digits, []))
+
+
+def test_experiments_are_named_by_their_group_where_it_is_whole(found):
+    scratch = tuple(id for id in found.spec.experiments if id.startswith("scratch/"))
+    assert prose.concerned(found, tuple(found.spec.experiments)) == "all"
+    assert prose.concerned(found, (*scratch, "torch/relu")) == "scratch/*, torch/relu"
+    assert prose.concerned(found, scratch[:2]) == ", ".join(scratch[:2])
+
+
+def test_markdown_says_why_a_row_is_undecided(digits):
+    text = to_markdown(analyse(digits, [make_run(digits, "large", 0, 900)]))
+    assert "| undecided: 1 run, at least 3 needed |" in text
+    assert "No runs yet of large." not in text
+    assert "No runs yet of large." in to_markdown(analyse(digits, []))
 
 
 def test_what_is_missing_is_said(digits):
