@@ -10,9 +10,10 @@ from harness.calibration.runs import Provenance as RunProvenance
 from harness.calibration.runs import Run, describe_key
 from harness.calibration.train import protocol_digest
 from harness.errors import StoreError, UsageError
+from harness.grading.grade import graded_variant
 from harness.reproduce.caveats import find_caveats
 from harness.reproduce.findings import find
-from harness.reproduce.model import NO_FIGURE, GradingRange, Provenance, Reproduction, Row
+from harness.reproduce.model import AS_STATED, NO_FIGURE, GradingRange, Provenance, Reproduction, Row
 from harness.reproduce.panels import redraw
 from harness.spec import FULL, REPORT, Experiment, Spec
 from harness.statistics import (
@@ -102,23 +103,25 @@ def _count(runs: int) -> str:
 
 def _grading_ranges(spec: Spec, runs: Sequence[Run]) -> tuple[GradingRange, ...]:
     """The ranges of the baseline experiments graded together, and of all of them, in every budget with
-    runs.
+    runs; the full budget by the protocol that is graded, which need not be the report's.
     """
-    counts = Counter((run.experiment, run.budget) for run in runs if run.variant == REPORT)
+    counts = Counter((run.experiment, run.budget, run.variant) for run in runs)
     baseline = [experiment.id for experiment in spec.experiments.values() if experiment.baseline]
     ranges = []
     for budget in dict.fromkeys([FULL, *spec.budgets]):
         for experiment in spec.experiments:
-            n = counts[experiment, budget]
-            if n <= MIN_RUNS:  # one is left out
+            variant = graded_variant(spec, experiment) if budget == FULL else REPORT
+            n = counts[experiment, budget, variant]
+            if n < MIN_RUNS:
                 continue
             family = len(baseline) if experiment in baseline else len(spec.experiments)
-            distribution = reference_distribution(runs, experiment, budget)
+            distribution = reference_distribution(runs, experiment, budget, variant)
             screen = screening_range(distribution, family=family)
             ranges.append(
                 GradingRange(
                     experiment=experiment,
                     budget=budget,
+                    protocol=AS_STATED if variant == REPORT else spec.candidates[variant].text,
                     family=family,
                     n=n,
                     mean=screen.mean,
@@ -126,7 +129,7 @@ def _grading_ranges(spec: Spec, runs: Sequence[Run]) -> tuple[GradingRange, ...]
                     low=screen.low,
                     high=screen.high,
                     shift=smallest_shift(distribution, family=family),
-                    left_out=leave_one_out(distribution, family=family),
+                    left_out=leave_one_out(distribution, family=family) if n > MIN_RUNS else None,
                 )
             )
     return tuple(ranges)

@@ -161,6 +161,7 @@ def _ranges(found: Reproduction) -> str:
     heads = [
         "experiment",
         "budget",
+        "protocol",
         "checks",
         "seeds",
         "mean",
@@ -173,17 +174,18 @@ def _ranges(found: Reproduction) -> str:
         [
             entry.experiment,
             entry.budget,
+            entry.protocol,
             str(entry.family),
             str(entry.n),
             number(entry.mean),
             number(entry.sd),
             _interval(entry.low, entry.high),
             number(entry.shift),
-            f"{entry.left_out} of {entry.n}",
+            "–" if entry.left_out is None else f"{entry.left_out} of {entry.n}",
         ]
         for entry in found.ranges
     ]
-    return _table(heads, rows, right=range(2, 9))
+    return _table(heads, rows, right=range(3, 10))
 
 
 def _interval(low: float | None, high: float | None, digits: int = 2) -> str:

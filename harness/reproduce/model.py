@@ -10,6 +10,7 @@ from harness.statistics import ClaimVerdict
 
 CONSISTENT = "consistent"
 NO_FIGURE = "no figure"
+AS_STATED = "as stated"  # an experiment's own protocol
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,7 @@ class GradingRange:
 
     experiment: str
     budget: str
+    protocol: str  # "as stated", or the name of the candidate that is graded in its place
     family: int  # the accuracy checks of one grading over which the error is controlled
     n: int
     mean: float
@@ -41,7 +43,7 @@ class GradingRange:
     low: float
     high: float
     shift: float  # points: the smallest shift that fails in 90 % of gradings
-    left_out: int  # runs that lie outside the range of the others
+    left_out: int | None  # runs that lie outside the range of the others; None: too few to leave one out
 
 
 @dataclass(frozen=True, kw_only=True)

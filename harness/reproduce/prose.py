@@ -15,12 +15,14 @@ PROTOCOL = (
 )
 
 RANGES = (
-    "A submission whose first run is in the range passes; outside it up to "
-    f"{FRESH_SEEDS} fresh seeds are run, and the verdict rests on all of them. A right submission is re-run "
-    f'in at most {100 * SCREEN_ALPHA:g} % of gradings and fails in under {100 * VERDICT_ALPHA:g} %. "Checks" '
-    'is the number of accuracy checks in one grading, over which these errors are shared out; "caught" is '
-    'the smallest shift of the accuracy, in points, that fails in 90 % of gradings; "left out" counts the '
-    "reference's own runs that lie outside the range of the others."
+    "Grading has every network shuffle and start Glorot-uniform. An experiment that does not is graded by "
+    "the candidate protocol that does both and is otherwise the same, where there is one. A submission whose "
+    f"first run is in the range passes; outside it up to {FRESH_SEEDS} fresh seeds are run, and the verdict "
+    f"rests on all of them. A right submission is re-run in at most {100 * SCREEN_ALPHA:g} % of gradings and "
+    f'fails in under {100 * VERDICT_ALPHA:g} %. "Checks" is the number of accuracy checks in one grading, '
+    'over which these errors are shared out; "caught" is the smallest shift of the accuracy, in points, that '
+    'fails in 90 % of gradings; "left out" counts the reference\'s own runs that lie outside the range of '
+    "the others, where there are enough of them."
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.calibration.runs import Run
-from harness.reproduce.model import Cell, Search, SearchLine
+from harness.reproduce.model import AS_STATED, Cell, Search, SearchLine
 from harness.spec import FULL, REPORT, Candidate, Experiment, Spec
 from harness.statistics import MIN_RUNS, consistent
 
@@ -39,7 +39,7 @@ def _own_label(experiments: Sequence[Experiment]) -> str:
     shuffled = ", shuffled" if protocol.shuffle else ""
     glorot = ", Glorot" if protocol.initialisation == "glorot_uniform" else ""
     name = protocol.optimizer.upper() if protocol.optimizer == "sgd" else protocol.optimizer.capitalize()
-    return f"{name} {protocol.learning_rate:g}{shuffled}{glorot} (graded)"
+    return f"{name} {protocol.learning_rate:g}{shuffled}{glorot} ({AS_STATED})"
 
 
 def _line(

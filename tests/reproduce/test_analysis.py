@@ -1,6 +1,7 @@
 """What a reproduction finds, from runs whose answer is known."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from scipy import stats
 
 from harness.calibration.runs import load_runs
 from harness.errors import StoreError
+from harness.grading.grade import reference_distributions
 from harness.reproduce.analysis import analyse
 from harness.reproduce.words import claim_counts, counted, other_protocols, qualification
 from harness.statistics import VERDICT_ALPHA, Distribution, judge
@@ -246,10 +248,26 @@ def test_the_rows_follow_from_the_stored_figures(bundled):
 
 def test_few_reference_runs_lie_outside_the_range_of_the_others(bundled):
     """Leaving one out: each screening range has level 0.05 / family, and family is 3 at the least."""
-    runs = sum(entry.n for entry in bundled.ranges)
-    outside = sum(entry.left_out for entry in bundled.ranges)
+    left_out = [entry for entry in bundled.ranges if entry.left_out is not None]
+    runs = sum(entry.n for entry in left_out)
+    outside = sum(entry.left_out for entry in left_out)
     assert runs > 0
     assert stats.binomtest(outside, runs, 0.05 / 3, alternative="greater").pvalue > 1e-3
+
+
+def test_the_ranges_shown_are_those_that_grading_uses(bundled, report):
+    """Part 2 neither shuffles nor starts Glorot-uniform: what is graded in its place is another protocol."""
+    shown = {entry.experiment: entry for entry in bundled.ranges if entry.budget == "full"}
+    submission = SimpleNamespace(experiments=tuple(report.experiments.values()))
+    used = reference_distributions(report, [submission])
+    for id, distribution in used.items():
+        entry = shown[id]
+        assert entry.n == distribution.n
+        assert entry.mean == pytest.approx(np.mean(distribution.accuracies))
+    assert shown["torch/tanh"].protocol == "Adam 0.01, shuffled, Glorot"
+    assert shown["scratch/tanh/lr=0.01"].protocol == "as stated"
+    search = next(f.search for f in bundled.findings if f.search)
+    assert [line.label for line in search.lines if "graded" in line.label] == []
 
 
 def test_the_reference_passes_its_own_grading():
