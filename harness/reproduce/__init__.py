@@ -1,5 +1,5 @@
-"""A report, answered for from stored runs: accuracies, claims, quirks and figure panels, each with its
-evidence.
+"""A report, answered for from stored runs: accuracies and claims with verdicts, quirks with evidence, and
+figure panels redrawn.
 
 ``analysis`` computes a ``Reproduction`` from a specification and runs; ``page``, ``markdown`` and
 ``as_json`` are views of it; ``command`` is ``backcheck reproduce``.

@@ -42,9 +42,10 @@ def to_markdown(found: Reproduction) -> str:
         parts += ["## Findings", *_findings(found)]
     if found.panels:
         lines = [
-            f"- {_cell(p.panel.id)}: {_cell(p.panel.caption)}. {_cell(panel_note(p))}" for p in found.panels
+            f"- {_cell(p.panel.id)}: {_cell(p.panel.caption)}. {_cell(panel_note(found, p))}"
+            for p in found.panels
         ]
-        parts += ["## Figures", "\n".join(lines)]
+        parts += ["## Figures", prose.figures(found), "\n".join(lines)]
     parts += ["## Protocol", prose.PROTOCOL, _conventions(found), _protocol(found)]
     if found.ranges:
         parts += ["## Ranges for grading", prose.RANGES, _ranges(found)]

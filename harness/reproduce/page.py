@@ -55,7 +55,7 @@ def to_html(found: Reproduction) -> str:
         other_protocols=other_protocols,
         strips={row.experiment.id: Markup(strip(row)) for row in found.rows},
         drawings={panel.panel.id: Markup(draw_panel(panel)) for panel in found.panels},
-        notes={panel.panel.id: panel_note(panel) for panel in found.panels},
+        notes={panel.panel.id: panel_note(found, panel) for panel in found.panels},
         evidence=_evidence(found),
         protocols=protocol_items(found.spec),
     )

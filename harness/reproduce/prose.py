@@ -67,6 +67,16 @@ def claims(found: Reproduction) -> str:
     return " ".join(parts)
 
 
+def figures(found: Reproduction) -> str:
+    """What a panel is, and what it is not."""
+    drawn = sum(bool(panel.curve or panel.confusion) for panel in found.panels)
+    return (
+        f"Of the report's {len(found.panels)} panels {drawn} are redrawn from our runs, to be laid beside "
+        "the report's. A panel has no verdict of its own: the specification holds no values of the report's "
+        "curves. The verdict under it is on the test accuracy that the report gives for its experiment."
+    )
+
+
 def claim_terms(judged: ClaimVerdict) -> str:
     """What a claim is about, in which unit, and the margin that it is held to."""
     claim = judged.claim

@@ -90,8 +90,10 @@ def short_digest(text: str) -> str:
     return text[:12]
 
 
-def panel_note(panel: RedrawnPanel) -> str:
-    """What stands under a redrawn panel: how many seeds, what they reached, what the report gives."""
+def panel_note(found: Reproduction, panel: RedrawnPanel) -> str:
+    """What stands under a redrawn panel: how many seeds, what they reached, and what the report gives with
+    the verdict on it, which is the accuracy's and not the panel's.
+    """
     if panel.note:
         return f"Not drawn: {panel.note}."
     parts = [f"{panel.n} seed{'s' if panel.n > 1 else ''}"]
@@ -100,7 +102,8 @@ def panel_note(panel: RedrawnPanel) -> str:
     if panel.confusion is not None:
         parts.append("mean counts, 0 left blank")
     if panel.experiment.reported_text is not None and panel.panel.kind != "batch_loss":
-        parts.append(f"the report gives {panel.experiment.reported_text} %")
+        verdict = next(row.verdict for row in found.rows if row.experiment.id == panel.experiment.id)
+        parts.append(f"the report gives a test accuracy of {panel.experiment.reported_text} %, {verdict}")
     return "; ".join(parts) + "."
 
 

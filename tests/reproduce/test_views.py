@@ -1,5 +1,6 @@
 """The page, Markdown and JSON of a reproduction: complete, escaped, self-contained."""
 
+import html
 import json
 import re
 from html.parser import HTMLParser
@@ -14,7 +15,7 @@ from harness.reproduce.command import summary
 from harness.reproduce.drawing import draw_panel
 from harness.reproduce.markdown import to_markdown
 from harness.reproduce.page import strip, to_html
-from harness.reproduce.words import duration, number, p_or_dash, protocol_items
+from harness.reproduce.words import duration, number, p_or_dash, panel_note, protocol_items
 
 from .conftest import make_run
 
@@ -117,6 +118,20 @@ def test_markdown_says_what_the_page_says(page, found):
     for name, values in found.provenance.made_with.items():
         assert f"| {name} | {', '.join(values)} |" in text
     assert f"mnist_mlp.toml {found.spec.digest[:12]}" in text
+
+
+def test_a_panel_is_redrawn_and_bears_the_verdict_on_its_accuracy(report, found):
+    runs = [make_run(report, "torch/tanh", seed, 860 + seed) for seed in range(3)]
+    off = analyse(report, runs)
+    tanh = next(panel for panel in off.panels if panel.panel.id == "15b")
+    assert panel_note(off, tanh) == "3 seeds; the report gives a test accuracy of 96 %, not reproduced."
+    said = "Of the report's 27 panels 1 are redrawn from our runs"
+    for text in (to_markdown(off), to_html(off)):
+        flat = html.unescape(text)
+        assert said in flat
+        assert "A panel has no verdict of its own" in flat
+    near = next(panel for panel in found.panels if panel.panel.id == "4")
+    assert panel_note(found, near).endswith("; the report gives a test accuracy of 94.3 %, consistent.")
 
 
 def test_every_heading_of_the_ranges_is_explained():
