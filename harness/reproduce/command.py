@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,6 @@ from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.reproduce.model import Reproduction
-    from harness.statistics import ClaimVerdict
 
 FORMATS = ("html", "markdown", "json")
 _FILES = {"html": "reproduction.html", "markdown": "reproduction.md", "json": "reproduction.json"}
@@ -72,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
     from harness.calibration.runs import load_runs
     from harness.reproduce.analysis import analyse
     from harness.reproduce.fresh import train_afresh
+    from harness.reproduce.terminal import summary
     from harness.spec import load_spec
 
     _refuse_idle_options(args)
@@ -112,58 +111,6 @@ def write_reproduction(
         write_output(renderers[name](found), folder / _FILES[name])
         written.append(folder / _FILES[name])
     return tuple(written)
-
-
-def summary(found: Reproduction) -> str:
-    """The accuracies and the claims as two tables for a terminal of 100 columns."""
-    from tabulate import tabulate
-
-    from harness.reproduce.words import claim_counts, counted, number, p_or_dash
-
-    rows = [
-        [
-            row.experiment.id,
-            row.experiment.reported_text or "–",
-            len(row.accuracies),
-            number(row.mean),
-            number(row.sd),
-            f"{number(row.low)} to {number(row.high)}" if row.low is not None else "–",
-            p_or_dash(row.p),
-            row.verdict,
-        ]
-        for row in found.rows
-    ]
-    heads = ["experiment", "reported", "seeds", "mean", "sd", "interval", "p", "verdict"]
-    align = ("left", "right", "right", "right", "right", "right", "right", "left")
-    accuracies = tabulate(rows, heads, tablefmt="simple", colalign=align, disable_numparse=True)
-    parts = [found.spec.title, "", accuracies, "", counted(row.verdict for row in found.rows)]
-    if found.claims:
-        lines = [[judged.claim.id, judged.verdict, _claim_text(found, judged)] for judged in found.claims]
-        claims = tabulate(
-            lines,
-            ["claim", "verdict", ""],
-            tablefmt="simple",
-            maxcolwidths=[8, 16, 70],
-            disable_numparse=True,
-        )
-        parts += ["", claims, "", _wrapped(claim_counts(found))]
-    return "\n".join(parts)
-
-
-def _claim_text(found: Reproduction, judged: ClaimVerdict) -> str:
-    """A claim, and under it what its verdict does not rest on firmly."""
-    from harness.reproduce.words import other_protocols, qualification
-
-    caveat = found.caveats.get(judged.claim.id)
-    if caveat is None:
-        return judged.claim.text
-    qualified = f"{judged.verdict} {qualification(caveat)}. {other_protocols(judged, caveat)}"
-    return f"{judged.claim.text}\n{qualified[0].upper()}{qualified[1:]}"
-
-
-def _wrapped(text: str) -> str:
-    """Text in lines for a terminal of 100 columns."""
-    return textwrap.fill(text, 98, break_long_words=False, break_on_hyphens=False)
 
 
 def _refuse_idle_options(args: argparse.Namespace) -> None:

@@ -10,8 +10,10 @@ from harness.reproduce.model import Reproduction, Search
 from harness.reproduce.words import (
     claim_counts,
     claim_digits,
+    comparison,
     counted,
     duration,
+    interval,
     number,
     other_protocols,
     p_or_dash,
@@ -21,7 +23,6 @@ from harness.reproduce.words import (
     short_digest,
     untried,
 )
-from harness.statistics import Comparison
 
 
 def to_markdown(found: Reproduction) -> str:
@@ -62,7 +63,7 @@ def _accuracies(found: Reproduction) -> str:
             str(len(row.accuracies)),
             number(row.mean),
             number(row.sd),
-            _interval(row.low, row.high),
+            interval(row.low, row.high),
             p_or_dash(row.p),
             row.experiment.section,
             f"{row.verdict}: {row.note}" if row.note else row.verdict,
@@ -76,9 +77,9 @@ def _claims(found: Reproduction) -> str:
     rows = []
     for judged in found.claims:
         digits = claim_digits(judged)
-        evidence = "; ".join(_comparison(part, digits) for part in judged.comparisons)
+        evidence = "; ".join(comparison(part, digits) for part in judged.comparisons)
         if judged.details:
-            behind = "; ".join(_comparison(part, digits) for part in judged.details)
+            behind = "; ".join(comparison(part, digits) for part in judged.details)
             evidence += f". The differences behind the average: {behind}"
         verdict = f"**{judged.verdict}**"
         caveat = found.caveats.get(judged.claim.id)
@@ -88,17 +89,6 @@ def _claims(found: Reproduction) -> str:
         terms = f"Section {judged.claim.section}; {prose.claim_terms(judged)}"
         rows.append([f"{judged.claim.id}. {judged.claim.text}", terms, verdict, evidence])
     return _table(["claim", "about", "verdict", "evidence"], rows)
-
-
-def _comparison(part: Comparison, digits: int) -> str:
-    text = part.label
-    if part.estimate is not None:
-        text += " " if text.endswith("against") else ": "
-        text += f"{number(part.estimate, digits)} ({_interval(part.low, part.high, digits)}; {part.n} seeds)"
-    if part.note:
-        text += f", {part.note}"
-    text += f", {part.verdict}"
-    return text + (f": {part.seeds} seeds would decide" if part.seeds else "")
 
 
 def _findings(found: Reproduction) -> list[str]:
@@ -180,17 +170,13 @@ def _ranges(found: Reproduction) -> str:
             str(entry.n),
             number(entry.mean),
             number(entry.sd),
-            _interval(entry.low, entry.high),
+            interval(entry.low, entry.high),
             number(entry.shift),
             "–" if entry.left_out is None else f"{entry.left_out} of {entry.n}",
         ]
         for entry in found.ranges
     ]
     return _table(heads, rows, right=range(3, 10))
-
-
-def _interval(low: float | None, high: float | None, digits: int = 2) -> str:
-    return "–" if low is None or high is None else f"{number(low, digits)} to {number(high, digits)}"
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[int] = ()) -> str:

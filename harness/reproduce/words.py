@@ -22,6 +22,7 @@ from harness.statistics import (
     REPRODUCED,
     UNDECIDED,
     ClaimVerdict,
+    Comparison,
     p_value,
 )
 
@@ -63,6 +64,11 @@ class ProtocolItem:
 def number(value: float | None, digits: int = 2) -> str:
     """A number with so many decimals and a true minus sign; a dash for None."""
     return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
+
+
+def interval(low: float | None, high: float | None, digits: int = 2) -> str:
+    """Both limits in words; a dash where there are none."""
+    return "–" if low is None or high is None else f"{number(low, digits)} to {number(high, digits)}"
 
 
 def p_or_dash(p: float | None) -> str:
@@ -177,6 +183,19 @@ def claim_counts(found: Reproduction) -> str:
 def listed(names: Sequence[str]) -> str:
     """Names in a sentence: a, b and c."""
     return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+
+
+def comparison(part: Comparison, digits: int, *, verdict: bool = True) -> str:
+    """A comparison in a line: its label, estimate and interval, and what follows."""
+    text = part.label
+    if part.estimate is not None:
+        text += " " if text.endswith("against") else ": "
+        text += f"{number(part.estimate, digits)} ({interval(part.low, part.high, digits)}; {part.n} seeds)"
+    if part.note:
+        text += f", {part.note}"
+    if verdict:
+        text += f", {part.verdict}"
+    return text + (f", {part.seeds} seeds would decide" if part.seeds else "")
 
 
 def claim_digits(judged: ClaimVerdict) -> int:

@@ -11,10 +11,10 @@ import pytest
 from harness.reproduce import prose
 from harness.reproduce.analysis import analyse
 from harness.reproduce.as_json import to_json
-from harness.reproduce.command import summary
 from harness.reproduce.drawing import draw_panel
 from harness.reproduce.markdown import to_markdown
 from harness.reproduce.page import strip, to_html
+from harness.reproduce.terminal import summary
 from harness.reproduce.words import duration, number, p_or_dash, panel_note, protocol_items
 
 from .conftest import make_run
@@ -194,6 +194,32 @@ def test_every_view_says_what_a_verdict_rests_on(report, tmp_path):
         assert "those on claims 6, 7 and 8 rest on accuracies that are themselves not reproduced" in flat
     claims = summary(found)[summary(found).index("\nclaim ") :]
     assert max(map(len, claims.splitlines())) <= 100
+
+
+def test_the_terminal_says_how_to_read_it(report, found):
+    flat = " ".join(summary(found).split())
+    assert "60 runs, finished between" in flat
+    assert "one outside has a p under 0.00067 and is not reproduced. At least 3 seeds are needed." in flat
+    assert "A panel has no verdict of its own" in flat
+    for finding in found.findings:
+        assert finding.quirk.title in flat
+    runs = [make_run(report, "torch/relu", seed, 950 + 5 * seed) for seed in range(3)]
+    for line in (*summary(found).splitlines(), *summary(analyse(report, runs)).splitlines()):
+        assert len(line) <= 100
+
+
+def test_the_terminal_shows_the_difference_that_decides_a_claim(report):
+    runs = []
+    for name, right in (("relu", 957), ("tanh", 943), ("sigmoid", 620)):
+        runs += [make_run(report, f"scratch/{name}/lr=0.01", seed, right + seed) for seed in range(4)]
+    text = summary(analyse(report, runs))
+    assert "scratch/relu/lr=0.01 − scratch/tanh/lr=0.01: 1.40 (" in text.split("ReLU is the best")[1]
+    assert "no runs of" in text  # why the others are undecided
+
+
+def test_the_terminal_says_where_runs_come_from_if_there_are_none(digits):
+    flat = " ".join(summary(analyse(digits, [])).split())
+    assert "Train the reference with --fresh, or name the file of its runs with --runs." in flat
 
 
 def test_the_specification_is_text_and_no_markup(digits):
