@@ -46,7 +46,7 @@ mutants: setup  ## break the checks in small ways, and count the breaks that the
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[mutants]'
 	$(BIN)/python -m tests.mutants $(ARGS)
 
-reproduce: setup  ## answer for the report: every accuracy, figure and claim
+reproduce: setup  ## answer for the report: every accuracy and claim, and its figures redrawn
 	$(BIN)/backcheck reproduce $(ARGS)
 
 clean:  ## remove the virtual environment and caches

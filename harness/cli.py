@@ -51,7 +51,8 @@ COMMANDS = {
         module="harness.calibration.command", help="train the references, for the expected ranges"
     ),
     "reproduce": Command(
-        module="harness.reproduce.command", help="answer for the report: every accuracy, figure and claim"
+        module="harness.reproduce.command",
+        help="answer for the report: every accuracy and claim, and its figures redrawn",
     ),
 }
 

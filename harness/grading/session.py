@@ -13,12 +13,13 @@ from pathlib import Path
 from harness.errors import UsageError
 from harness.grading.command import fresh_seed
 from harness.grading.environment import environment
-from harness.grading.grade import first_units, grade
+from harness.grading.grade import first_units, grade, reference_distributions
 from harness.grading.interrupts import Interrupts
 from harness.grading.keys import fingerprint, harness_digest
 from harness.grading.plan import Plan, plan
 from harness.grading.pool import LocalPool, Pool
 from harness.grading.schedule import Control
+from harness.grading.score import CALIBRATE
 from harness.grading.units import Outcome, Settings, Unit
 from harness.progress import Progress
 from harness.records import Record, Status, Verdict
@@ -102,6 +103,9 @@ def grade_paths(options: GradingOptions, *, pool: Pool | None = None) -> Record:
     backend = choose(trust=options.trust_submissions, prefer=options.sandbox)
     facts = environment(backend.description)
     if any(p.experiments for p in plans):
+        references = reference_distributions(spec, plans, options.runs)
+        if missing := [name for name, reference in references.items() if reference is None]:
+            _say(f"no calibration of {', '.join(sorted(missing))}, which will not be counted: {CALIBRATE}")
         from harness.data import load_dataset
 
         # Fetched once, before the pool: no two workers wait for one download.

@@ -9,6 +9,7 @@ from harness.grading import session
 from harness.grading.accuracy import AccuracyRun
 from harness.grading.units import Outcome
 from harness.records import CheckResult, ExperimentResult, Status, Verdict
+from tests.grading.conftest import SPEC
 
 
 @pytest.fixture
@@ -127,3 +128,23 @@ def test_an_experiment_that_fails_is_counted_when_it_is_judged(monkeypatch, caps
 )
 def test_a_run_is_not_said_to_pass_before_it_is_judged(outcome, said):
     assert session._summary(outcome) == said
+
+
+def test_experiments_without_calibration_are_said_before_anything_runs(tmp_path, monkeypatch, capsys):
+    class BegunError(Exception):
+        pass
+
+    def begin(*given):
+        raise BegunError
+
+    (tmp_path / "one.py").write_text("def build(layer_sizes, activation, seed): ...\n")
+    (tmp_path / "runs.jsonl").write_text("")
+    monkeypatch.setattr(session, "_grade", begin)
+    options = session.GradingOptions(
+        paths=[tmp_path / "one.py"], spec=SPEC, runs=tmp_path / "runs.jsonl", profile="full"
+    )
+    with pytest.raises(BegunError):
+        session.grade_paths(options)
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "no calibration of digits/" in said
+    assert "backcheck calibrate --spec" in said
