@@ -15,6 +15,7 @@ them little, and the weights of another training have nothing in common with the
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -31,7 +32,7 @@ from harness.spec import Experiment
 from harness.submission import Submission
 
 Array = NDArray[Any]
-COMPARED = 1000  # test images, secret ones, whose predictions are compared with those of the weights
+COMPARED = 500  # test images, secret ones, whose predictions are compared with those of the weights
 DIFFERENT = 0.02  # of them may have another class: rounding decides between two that are close
 RUN_SECONDS = 900.0  # of processor time for one fit: some forty times what the reference needs
 PREDICT_SECONDS = 120.0
@@ -118,11 +119,13 @@ def _train_and_score(
         train=len(data.train_images[: protocol.train_images]),
         test=len(data.test_images[: protocol.test_images]),
     )
-    model = session.build(protocol.layer_sizes, protocol.activation, seed)
-    start = _weights(model)  # before the submission has seen an image
-    X = blinding.inputs(data.train_images[blinding.train], data.pixel_max)
+    with ThreadPoolExecutor(1) as beside:  # a tenth of a second, while the submission's process starts
+        inputs = beside.submit(blinding.inputs, data.train_images[blinding.train], data.pixel_max)
+        model = session.build(protocol.layer_sizes, protocol.activation, seed)
+        start = _weights(model)  # before the submission has seen an image
+        X = inputs.result()
     y = blinding.labels(data.train_labels[blinding.train])
-    seen: Array = np.asarray(X.any(axis=0))
+    seen = (data.train_images[: protocol.train_images].max(axis=0) > 0)[blinding.pixels]
     options: dict[str, Any] = {}
     # What the protocol leaves at its default is not passed, so that a submission need not offer it.
     if protocol.optimizer != "sgd":
@@ -138,7 +141,7 @@ def _train_and_score(
         seconds=RUN_SECONDS,
         **options,
     )
-    del X, y
+    del X, y, inputs
     X = blinding.inputs(data.test_images[blinding.test], data.pixel_max)
     truth = blinding.labels(data.test_labels[blinding.test])
     P = model.predict_proba(X, seconds=PREDICT_SECONDS)
