@@ -15,7 +15,7 @@ from pathlib import Path
 # Set before NumPy is imported, here and in every process started from here.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 # As on a machine where people work: there Python keeps what it has compiled.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 

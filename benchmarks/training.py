@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,8 +109,27 @@ def decayed(data: Data) -> list[Contender]:
     return [training(name) for name in (NUMPY, TORCH, EAGER)]
 
 
+@contextmanager
+def on_one_core() -> Iterator[None]:
+    """Keep this process on one core: XLA takes as many threads as it sees cores, whatever it is told."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def run(*, rounds: int, images: int) -> Section:
     """Time ``EPOCHS`` epochs over ``images`` images for each activation."""
+    with on_one_core():
+        return _measured(rounds=rounds, images=images)
+
+
+def _measured(*, rounds: int, images: int) -> Section:
     data = Data.load(images)
     tables = [
         TimingTable(
@@ -140,8 +161,9 @@ def run(*, rounds: int, images: int) -> Section:
             f"The network is {'-'.join(map(str, LAYER_SIZES))}, batch {usual.BATCH}, plain gradient descent; "
             f"an image costs {count / 1e6:.2f} million floating-point operations in matrix products alone. "
             "The floor does only those, on memory that is there already. All start from the same weights and "
-            "compute the same updates (a test holds them to it), on one thread, in float32 but for the plain "
-            "version. Targets are judged by the processor's clock, on the worst of the three activations. "
+            "compute the same updates (a test holds them to it), on one thread and one core, in float32 but "
+            "for the plain version. Targets are judged by the processor's clock, on the worst of the three "
+            "activations. "
             "PyTorch is written in the usual way with a `DataLoader`, and faster by indexing tensors. "
             "Subnormal weights are what is left of dead ReLU units after long weight decay."
         ),
