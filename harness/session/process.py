@@ -154,7 +154,9 @@ class Process:
         return self._cpu_seconds
 
     def close(self) -> None:
-        """End the process and all its children, and remove its working folder."""
+        """End the process and all its children, and remove its working folder; once."""
+        if not self.alive:
+            return  # its number may be another process's by now
         self.cpu_seconds()
         self._channel.close()
         kill_tree(self._popen.pid)

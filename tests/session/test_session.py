@@ -399,6 +399,15 @@ def test_who_waits_for_a_busy_machine_has_its_time_but_not_for_ever(opened, monk
     assert fault_of(session).spent
 
 
+def test_a_process_is_ended_once_since_its_number_may_be_given_again(opened, monkeypatch):
+    session = opened(net("os._exit(3)"))
+    fault_of(session)
+    ended = []
+    monkeypatch.setattr(process, "kill_tree", ended.append)
+    session.restart()
+    assert ended == []
+
+
 def test_the_time_of_a_process_is_known_after_it_was_ended(opened):
     session = opened(
         net("t = time.process_time()\nwhile time.process_time() < t + 0.3: pass\nreturn X[:, :2]")
