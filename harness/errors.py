@@ -64,3 +64,5 @@ class StoreError(BackcheckError):
 
 class SubmissionChangedError(BackcheckError):
     """A submission's files were changed after they were found: what runs is not what the digest names."""
+
+    words: ClassVar[str] = "was changed while it was graded: grade it again"  # after the file's name

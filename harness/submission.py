@@ -53,16 +53,18 @@ class Submission:
 
         Raises SubmissionChangedError if they are not those that were found.
         """
-        path = folder / (self.folder or self.entry).name
         try:
             copy_files(self.path, folder)
-            as_found = digest_of(path, lambda *_: None) == self.files_digest
+            as_found = digest_of(self.moved(folder).path, lambda *_: None) == self.files_digest
         except (OSError, TooLargeError):
             as_found = False
         if not as_found:
-            raise SubmissionChangedError(
-                f"{show(self.path.name)} was changed while it was graded: grade it again"
-            )
+            raise SubmissionChangedError(f"{show(self.path.name)} {SubmissionChangedError.words}")
+        return self.moved(folder)
+
+    def moved(self, folder: Path) -> Submission:
+        """Return it as it is once its files lie in ``folder``, under the name that they have here."""
+        path = folder / (self.folder or self.entry).name
         if self.folder is None:
             return replace(self, path=path, entry=path)
         return replace(self, path=path, entry=path / self.entry.relative_to(self.folder), folder=path)
@@ -140,6 +142,11 @@ def _passed_over(path: Path, adapters: set[str]) -> str | None:
     return "it is the adapter of a submission beside it" if name in adapters else None
 
 
+def _adapter_of(path: Path) -> str:
+    """The name of the adapter of a single file, by the file or its manifest."""
+    return f"{path.stem}_adapter.py"
+
+
 def _adapter_files(folder: Path) -> set[str]:
     """Names of the adapter files that the manifests in a folder of submissions name."""
     names = set()
@@ -149,7 +156,7 @@ def _adapter_files(folder: Path) -> set[str]:
         except Exception:  # told where the submission is read
             continue
         # Of a class's manifest, or of the one submission that may have it: no other file is hidden by it.
-        if adapter is not None and (path.name == CLASS_MANIFEST or adapter == f"{path.stem}_adapter.py"):
+        if adapter is not None and (path.name == CLASS_MANIFEST or adapter == _adapter_of(path)):
             names.add(adapter)
     return names
 
@@ -235,7 +242,7 @@ def _manifest(path: Path, folder: Path | None) -> Manifest:
             found.append(load_manifest(candidate))
     if folder is None and own.is_file() and found[0].adapter_source is not None:
         # Any other file beside it may be somebody else's submission.
-        expected = f"{path.stem}_adapter.py"
+        expected = _adapter_of(path)
         if found[0].adapter != expected:
             raise _ProblemError(
                 f"{show(own.name)}: the adapter of a single file is called {show(expected)!r}, found "

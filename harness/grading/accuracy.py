@@ -17,13 +17,13 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness import oracle
+from harness.checks.context import weights_like
 from harness.data import Dataset
 from harness.records import Status
 from harness.sandbox.backend import Backend
@@ -179,7 +179,7 @@ def _weights(model: Model) -> list[Array] | None:
     if "get_weights" not in model.verbs:
         return None
     weights = model.get_weights()
-    expected = [shape for i, o in pairwise(model.layer_sizes) for shape in ((i, o), (o,))]
+    expected = [w.shape for w in weights_like(model.layer_sizes)]
     return weights if [w.shape for w in weights] == expected else None
 
 

@@ -102,18 +102,11 @@ def _unpacked(parcel: Parcel) -> Iterator[Unit]:
     private.mkdir()
     private.chmod(0o711)
     try:
-        if submission.folder is None:
-            target = private / submission.entry.name
-            for file in parcel.files:
-                _write(file, private)
-            there = replace(submission, path=target, entry=target)
-        else:
-            target = private / submission.folder.name
-            target.mkdir()
-            for file in parcel.files:
-                _write(file, target)
-            entry = target / submission.entry.relative_to(submission.folder)
-            there = replace(submission, path=target, entry=entry, folder=target)
+        there = submission.moved(private)
+        target = there.folder or private
+        target.mkdir(exist_ok=True)
+        for file in parcel.files:
+            _write(file, target)
         yield replace(parcel.unit, submission=there)
     finally:
         shutil.rmtree(private, ignore_errors=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import PurePath
 from typing import Any, Literal
 
-from harness.errors import UsageError
+from harness.errors import SubmissionChangedError, UsageError
 from harness.records import CheckResult, ExperimentResult, Record, Status, Verdict
 from harness.views.paths import path_cutter
 
@@ -15,8 +15,6 @@ Audience = Literal["instructor", "student"]
 AUDIENCES: tuple[Audience, ...] = ("instructor", "student")
 
 HARNESS_MESSAGE = "the grader itself could not carry this out; it is no fault of yours, tell the instructor"
-# The one fault that is the author's own doing, and whose message says what to do about it.
-CHANGED = "was changed while it was graded: grade it again"
 
 # Evidence is an allow list: scalars for each tensor, the author's own learning curve, the band it is drawn
 # against, counts, and its own tracebacks. Arrays, seeds, expected values and what a later check adds are the
@@ -75,7 +73,8 @@ def _student_experiment(experiment: ExperimentResult, cut: Callable[[str], str])
 
 
 def _fault(message: str, cut: Callable[[str], str]) -> str:
-    return cut(message) if message.endswith(CHANGED) else HARNESS_MESSAGE
+    # The one fault that is the author's own doing, and whose message says what to do about it.
+    return cut(message) if message.endswith(SubmissionChangedError.words) else HARNESS_MESSAGE
 
 
 def _student_evidence(evidence: Mapping[str, Any], cut: Callable[[str], str]) -> dict[str, Any]:

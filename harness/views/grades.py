@@ -6,7 +6,6 @@ import csv
 import io
 import os
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -91,10 +90,10 @@ def parse_roster(content: str, *, where: str = "roster", key: str | None = None)
 
 
 def _key_column(header: Sequence[str], where: str, key: str | None) -> int:
-    folded = [_composed(each).casefold() for each in header]
+    folded = [text.folded(each) for each in header]
     for candidate in (key,) if key is not None else KEY_COLUMNS:
-        if _composed(candidate).casefold() in folded:
-            return folded.index(_composed(candidate).casefold())
+        if text.folded(candidate) in folded:
+            return folded.index(text.folded(candidate))
     wanted = repr(key) if key is not None else f"one of {', '.join(KEY_COLUMNS)}"
     raise UsageError(f"{where}: expected a column {wanted}, found {', '.join(header)}")
 
@@ -106,7 +105,7 @@ def gradebook(record: Record, roster: Roster) -> Gradebook:
     ``not handed in``; who has several gets no score. Raises UsageError for two submissions of one name.
     """
     record = for_audience(record, "student")  # it is uploaded to where students read it
-    tables = [(alike, _by_name(record, alike)) for alike in (str, _composed, _folded)]
+    tables = [(alike, _by_name(record, alike)) for alike in (str, text.composed, _folded)]
     for name, namesakes in tables[0][1].items():
         if len(namesakes) > 1:
             raise UsageError(
@@ -148,13 +147,8 @@ def _by_name(record: Record, alike: Callable[[str], str]) -> Mapping[str, Sequen
     return found
 
 
-def _composed(name: str) -> str:
-    """Return a name with its accents composed: macOS hands in an umlaut as a letter and a mark."""
-    return unicodedata.normalize("NFC", name)
-
-
 def _folded(name: str) -> str:
-    folded = _composed(_composed(name).casefold())
+    folded = text.folded(name)
     for ending in (".py", ".ipynb"):
         folded = folded.removesuffix(ending)
     return folded

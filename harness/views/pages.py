@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from harness.errors import BackcheckError, UsageError
 from harness.records import Record
-from harness.views import FORMATS, render
+from harness.views import FORMATS, render, text
 from harness.views.audience import for_audience
 from harness.views.html import render_html
 from harness.views.output import write_output
@@ -65,12 +65,12 @@ def file_stems(names: Sequence[str]) -> tuple[str, ...]:
         stem = _plain(name)[:_NAME_LIMIT].encode()[:_BYTES_LIMIT].decode(errors="ignore")
         stem = stem.strip(".") or "submission"
         candidate, number = stem, 1
-        while _folded(candidate) in taken:
+        while text.folded(candidate) in taken:
             number += 1
             candidate = f"{stem}-{number}"
             if number > len(names) + 1:
                 raise BackcheckError(f"no free file name for {stem}")
-        taken.add(_folded(candidate))
+        taken.add(text.folded(candidate))
         stems.append(candidate)
     return tuple(stems)
 
@@ -79,10 +79,6 @@ def _plain(name: str) -> str:
     """Return a name with each run of what is no letter, mark, digit, ``.``, ``_`` or ``-`` as one ``_``."""
     kept = (
         char if char in "._-" or char.isalnum() or unicodedata.category(char).startswith("M") else " "
-        for char in unicodedata.normalize("NFC", name)
+        for char in text.composed(name)
     )
     return re.sub(" +", "_", "".join(kept))
-
-
-def _folded(stem: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", stem).casefold())

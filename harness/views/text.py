@@ -105,7 +105,7 @@ def markdown_block(text: str) -> str:
 
 def latex(text: str) -> str:
     """Return one line for LaTeX; letters outside the Latin blocks become ``U+hhhh``, so that it compiles."""
-    safe = unicodedata.normalize("NFC", line(text))
+    safe = composed(line(text))
     return "".join(_latex_char(char) for char in safe)
 
 
@@ -125,3 +125,13 @@ def cell(text: str) -> str:
         return safe
     safe = _AFTER_SEMICOLON.sub(";'", safe)
     return "'" + safe if _FORMULA.match(safe) else safe
+
+
+def composed(name: str) -> str:
+    """Return a name with its accents composed: macOS hands in an umlaut as a letter and a mark."""
+    return unicodedata.normalize("NFC", name)
+
+
+def folded(name: str) -> str:
+    """Return what two names have in common that differ by case, or by how an accent is written."""
+    return composed(composed(name).casefold())
